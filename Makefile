@@ -1,0 +1,55 @@
+# Every target installs what it needs into .venv first, once. Nothing has to be activated.
+VENV ?= .venv
+export VENV PYTHON
+BIN := $(VENV)/bin
+LOCKED := pyproject.toml requirements/lock.txt requirements/install
+RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
+
+.DEFAULT_GOAL := help
+.PHONY: help vqe test check lint format bench wheel lock clean distclean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
+
+vqe: $(VENV)/.vqe  ## install, then run the multi-start VQE on the shipped 7-vertex graph, to its figure
+	$(BIN)/conqure vqe maxcut --engine parsl --starts 6 --plot --out $(RUN)
+	@echo "The figures are in $(RUN):" && ls $(RUN)/*.png
+
+test: $(VENV)/.dev lint  ## install, then lint and run every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev lint  ## the quick half of `make test`: lint and the tests that are not slow
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev  ## ruff and mypy
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
+	$(BIN)/python -m benchmarks $(ARGS)
+
+wheel: $(VENV)/.dev  ## build dist/*.whl and the source archive
+	$(BIN)/python -m build --no-isolation
+
+lock: $(VENV)/.dev  ## take the newest versions that pyproject.toml allows into requirements/lock.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
+	    --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/lock.txt
+
+clean:  ## remove what builds and tools left behind (not .venv, not runs/)
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -path ./$(VENV) -prune -o -name __pycache__ -exec rm -rf {} +
+
+distclean: clean  ## the same, and .venv and runs/
+	rm -rf $(VENV) runs
+
+$(VENV)/.vqe: $(LOCKED)
+	requirements/install parsl,dask,vqe
+	@touch $@
+
+$(VENV)/.dev: $(LOCKED)
+	requirements/install test,dev
+	@touch $@

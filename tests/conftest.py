@@ -1,0 +1,45 @@
+"""What every test stands on: no site of the person who runs them, and nothing left running when they end."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_process_outlives_the_tests() -> Iterator[None]:
+    """Engines start interchanges, workers and nannies; each is gone when its test is, or the whole run fails here."""
+    yield
+    left = [process for process in psutil.Process().children(recursive=True) if process.is_running()]
+    _, alive = psutil.wait_procs(left, timeout=5)
+    # The trackers of multiprocessing live as long as the interpreter that uses them: they are Python's, not a test's.
+    ours = [process for process in alive if "_tracker import" not in " ".join(process.cmdline())]
+    assert not ours, f"still running at the end of the tests: {[process.cmdline() for process in ours]}"
+
+
+@pytest.fixture(autouse=True)
+def _nobodys_own_site(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A site file or a variable of the person who runs the tests must not decide what they see."""
+    for name in [name for name in os.environ if name.startswith("CONQURE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> Callable[..., str]:
+    """Runs a program text in a fresh interpreter, in an empty folder, and returns what it printed."""
+
+    def run(program: str, *, timeout: float = 60) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
