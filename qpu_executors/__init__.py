@@ -1,0 +1,103 @@
+"""The narrow waist of CONQURE: ``pool.submit(run, QuantumTask(...)) -> Future[QuantumResult]``.
+
+The nouns (`QuantumTask`, `QuantumResult`, `QPU`, `Device`, `Site`, errors), the one function that travels (`run`),
+the registry of drivers, and the thread pool whose threads hold QPUs. Names load on first use, so importing this
+package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "QuantumTask": "records",
+    "QuantumResult": "records",
+    "Priority": "records",
+    "QPU": "device",
+    "Device": "device",
+    "Counts": "device",
+    "Selector": "selector",
+    "select": "selector",
+    "open_device": "registry",
+    "drivers": "registry",
+    "broken_drivers": "registry",
+    "run": "running",
+    "hold": "running",
+    "current_qpu": "running",
+    "HeldDevice": "running",
+    "QPUHandle": "running",
+    "Entry": "task_queue",
+    "TaskQueue": "task_queue",
+    "QPUThreadPool": "threads",
+    "as_task": "translation",
+    "Site": "site",
+    "current_site": "site",
+    "ConqureError": "errors",
+    "InvalidTask": "errors",
+    "InvalidSite": "errors",
+    "UnknownSite": "errors",
+    "UnknownDevice": "errors",
+    "UnknownDriver": "errors",
+    "UnknownEngine": "errors",
+    "BrokenDriver": "errors",
+    "MissingPackage": "errors",
+    "NotOnQPU": "errors",
+    "DeviceError": "errors",
+    "DeviceBusy": "errors",
+    "DeviceFault": "errors",
+    "DeviceLost": "errors",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME]
+
+
+if TYPE_CHECKING:
+    from .device import QPU as QPU
+    from .device import Counts as Counts
+    from .device import Device as Device
+    from .errors import BrokenDriver as BrokenDriver
+    from .errors import ConqureError as ConqureError
+    from .errors import DeviceBusy as DeviceBusy
+    from .errors import DeviceError as DeviceError
+    from .errors import DeviceFault as DeviceFault
+    from .errors import DeviceLost as DeviceLost
+    from .errors import InvalidSite as InvalidSite
+    from .errors import InvalidTask as InvalidTask
+    from .errors import MissingPackage as MissingPackage
+    from .errors import NotOnQPU as NotOnQPU
+    from .errors import UnknownDevice as UnknownDevice
+    from .errors import UnknownDriver as UnknownDriver
+    from .errors import UnknownEngine as UnknownEngine
+    from .errors import UnknownSite as UnknownSite
+    from .records import Priority as Priority
+    from .records import QuantumResult as QuantumResult
+    from .records import QuantumTask as QuantumTask
+    from .registry import broken_drivers as broken_drivers
+    from .registry import drivers as drivers
+    from .registry import open_device as open_device
+    from .running import HeldDevice as HeldDevice
+    from .running import QPUHandle as QPUHandle
+    from .running import current_qpu as current_qpu
+    from .running import hold as hold
+    from .running import run as run
+    from .selector import Selector as Selector
+    from .selector import select as select
+    from .site import Site as Site
+    from .site import current_site as current_site
+    from .task_queue import Entry as Entry
+    from .task_queue import TaskQueue as TaskQueue
+    from .threads import QPUThreadPool as QPUThreadPool
+    from .translation import as_task as as_task

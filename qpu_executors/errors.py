@@ -1,0 +1,117 @@
+"""The one tree of errors.
+
+Every error says what is wrong, which choices there are and what to do next, in the text it was raised with.
+Programs look at two attributes: ``kind`` (a stable word, also used on the wire) and ``transient`` (whether the same
+task may succeed when it is tried again; retry handlers go by it).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ConqureError(Exception):
+    """Something went wrong in CONQURE."""
+
+    kind: ClassVar[str] = "error"
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class InvalidTask(ConqureError, ValueError):
+    """The task cannot be run as it is: bad program, parameters, shots or a gate the device lacks."""
+
+    kind = "invalid_task"
+
+
+class InvalidSite(ConqureError, ValueError):
+    """The site file is not valid."""
+
+    kind = "invalid_site"
+
+
+class UnknownSite(ConqureError, LookupError):
+    """No site file has this name."""
+
+    kind = "unknown_site"
+
+
+class UnknownDevice(ConqureError, LookupError):
+    """No QPU of the site has this name or fits this selector."""
+
+    kind = "unknown_device"
+
+
+class UnknownEngine(ConqureError, LookupError):
+    """There is no engine of this name."""
+
+    kind = "unknown_engine"
+
+
+class UnknownDriver(ConqureError, LookupError):
+    """No installed package offers a driver of this name."""
+
+    kind = "unknown_driver"
+
+
+class BrokenDriver(ConqureError, RuntimeError):
+    """A driver is installed but cannot be loaded."""
+
+    kind = "broken_driver"
+
+
+class MissingPackage(ConqureError, ImportError):
+    """An optional package is needed for this and is not installed."""
+
+    kind = "missing_package"
+
+
+class NotOnQPU(ConqureError, RuntimeError):
+    """Quantum code runs in a worker that holds no QPU."""
+
+    kind = "not_on_qpu"
+
+
+class DeviceError(ConqureError, RuntimeError):
+    """The device refused or failed."""
+
+    kind = "device_error"
+
+
+class DeviceBusy(DeviceError):
+    """The device is running another task and takes one at a time."""
+
+    kind = "device_busy"
+    transient = True
+
+
+class DeviceFault(DeviceError):
+    """The device reported a passing fault; the same task may succeed when tried again."""
+
+    kind = "device_fault"
+    transient = True
+
+
+class DeviceLost(DeviceError):
+    """The worker that held the device is gone; nobody knows whether the task ran."""
+
+    kind = "device_lost"
+    transient = True
+
+
+def _tree(root: type[ConqureError]) -> dict[str, type[ConqureError]]:
+    found = {root.kind: root}
+    for child in root.__subclasses__():
+        found |= _tree(child)
+    return found
+
+
+def error_of_kind(kind: str, message: str) -> ConqureError:
+    """Rebuild an error that crossed a wire as ``kind`` and text; an unknown kind becomes a plain `ConqureError`.
+
+    >>> error_of_kind("invalid_task", "shots must be positive").transient
+    False
+    """
+    return _tree(ConqureError).get(kind, ConqureError)(message)

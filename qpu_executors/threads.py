@@ -1,0 +1,279 @@
+"""`QPUThreadPool`: a standard-library executor whose threads hold QPUs.
+
+For QPUs that this process reaches itself: a fast local simulator, or hardware behind the network. It is the engine
+``threads``, and what Parsl's in-process executor is made of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from queue import SimpleQueue
+from typing import Any
+
+from .device import QPU
+from .records import Priority, QuantumResult, QuantumTask
+from .running import HeldDevice, hold, run
+from .task_queue import AGING_S, Entry, TaskQueue
+
+_Call = tuple["Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+
+
+class QPUThreadPool(Executor):
+    """Runs tasks on QPUs, one thread per slot; who goes next is `TaskQueue`'s rule.
+
+    ``submit(run, task)`` goes to a QPU that ``task.device_id`` selects, by ``task.priority``; any other call goes to
+    any QPU. Futures given as arguments, also inside lists, are waited for and replaced by their results. A waiting
+    task can be cancelled. Devices are opened on first use, once, and closed by `shutdown`.
+
+    >>> with QPUThreadPool([QPU("sv0", "statevector", 14)]) as pool:
+    ...     pool.submit(run, task).result().counts
+    """
+
+    def __init__(self, qpus: Iterable[QPU], aging_s: float = AGING_S) -> None:
+        self._queue = TaskQueue(qpus, aging_s)
+        self._lock = threading.Lock()
+        self._ids = itertools.count()
+        self._closed = False
+        self._unready = 0  # calls that wait for futures among their arguments
+        self._idle: dict[str, list[_Slot]] = {device_id: [] for device_id in self._queue.qpus}
+        self._slots = [_Slot(self, _Opener(qpu)) for qpu in self._queue.qpus.values()]
+        self._slots += [_Slot(self, s.opener) for s in list(self._slots) for _ in range(s.opener.qpu.slots - 1)]
+
+    @property
+    def qpus(self) -> list[QPU]:
+        return list(self._queue.qpus.values())
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""
+        return self.submit_to(fn, args, kwargs)
+
+    def submit_to(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        device_id: str | None = None,
+        priority: Priority | None = None,
+        session: str | None = None,
+    ) -> Future[Any]:
+        """`submit` with the device, priority or session given apart from the task."""
+        if self._closed:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        task = args[0] if fn is run and args and isinstance(args[0], QuantumTask) else None
+        entry = Entry(
+            next(self._ids),
+            device_id or (task.device_id if task else "any"),
+            priority or (task.priority if task else Priority.MEDIUM),
+            session,
+        )
+        self._queue.fits(entry.device_id)
+        future: Future[Any] = Future()
+        if task is not None:  # the hot path: a task holds no futures
+            self._enqueue(entry, (future, fn, args, kwargs))
+        else:
+            with self._lock:
+                self._unready += 1
+            when_ready(args, kwargs, lambda a, k, error: self._ready(entry, (future, fn, a, k), error))
+        return future
+
+    @contextlib.contextmanager
+    def session(self, device_id: str = "any", *, hold: bool = False) -> Iterator[QPUSession]:
+        """Keep a loop on one QPU; with ``hold`` nobody else's tasks run there meanwhile."""
+        name = f"session-{next(self._ids)}"
+        with self._lock:
+            bound = self._queue.open_session(name, device_id, hold)
+        try:
+            yield QPUSession(self, name, bound)
+        finally:
+            with self._lock:
+                self._queue.close_session(name)
+                woken = self._refill(bound)
+            for slot, entry in woken:
+                slot.inbox.put(entry)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As in the standard library: waiting tasks still run, unless ``cancel_futures``."""
+        with self._lock:
+            self._closed = True
+            if cancel_futures:
+                for entry in self._queue.waiting():
+                    self._queue.cancel(entry.entry_id)
+                    entry.item[0].cancel()
+            ended = self._end_idle()
+        for slot in ended:
+            slot.inbox.put(None)
+        if wait:
+            for slot in self._slots:
+                slot.join()
+
+    def _enqueue(self, entry: Entry, call: _Call) -> None:
+        entry.item = call
+        with self._lock:
+            self._queue.push(entry, time.monotonic())
+            slot, next_ = self._match(entry)
+        if slot is not None:
+            slot.inbox.put(next_)
+
+    def _ready(self, entry: Entry, call: _Call, error: BaseException | None) -> None:
+        """The futures among a call's arguments are done; ``error`` is what the first failed one raised."""
+        if error is None:
+            self._enqueue(entry, call)
+        elif call[0].set_running_or_notify_cancel():
+            call[0].set_exception(error)
+        with self._lock:
+            self._unready -= 1
+            ended = self._end_idle()
+        for slot in ended:
+            slot.inbox.put(None)
+
+    def _end_idle(self) -> list[_Slot]:
+        """After shutdown, when nothing can come any more: the idle slots, to be told so (lock held)."""
+        if not self._closed or self._unready:
+            return []
+        idle = [slot for slots in self._idle.values() for slot in slots]
+        for slots in self._idle.values():
+            slots.clear()
+        return idle
+
+    def _match(self, entry: Entry) -> tuple[_Slot | None, Entry | None]:
+        """A slot that idles and the task it should run now that ``entry`` has come (lock held)."""
+        for qpu in self._queue.fits(entry.device_id):
+            if self._idle[qpu.device_id] and (next_ := self._queue.pop(qpu.device_id)):
+                return self._idle[qpu.device_id].pop(), next_
+        return None, None
+
+    def _refill(self, device_id: str) -> list[tuple[_Slot, Entry]]:
+        """Tasks for the idle slots of a device that other tasks may use again (lock held)."""
+        woken = []
+        while self._idle[device_id] and (entry := self._queue.pop(device_id)):
+            woken.append((self._idle[device_id].pop(), entry))
+        return woken
+
+    def next_for(self, slot: _Slot) -> Entry | None:
+        """What a slot does next; it becomes idle when there is nothing, and ``None`` ends it after shutdown."""
+        with self._lock:
+            entry = self._queue.pop(slot.device_id)
+            if entry is not None or (self._closed and not self._unready):
+                return entry
+            self._idle[slot.device_id].append(slot)
+        return slot.inbox.get()
+
+
+class QPUSession:
+    """A loop's hold on one QPU of a `QPUThreadPool`."""
+
+    def __init__(self, pool: QPUThreadPool, name: str, device_id: str) -> None:
+        self._pool, self._name, self.device_id = pool, name, device_id
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        return self._pool.submit_to(fn, args, kwargs, device_id=self.device_id, session=self._name)
+
+    def run(self, task: QuantumTask) -> QuantumResult:
+        result: QuantumResult = self.submit(run, task).result()
+        return result
+
+
+class _Opener:
+    """Opens a QPU when its first task comes; the slots of a QPU share the open device."""
+
+    def __init__(self, qpu: QPU) -> None:
+        self.qpu = qpu
+        self._lock = threading.Lock()
+        self._held: HeldDevice | None = None
+        self._users = 0
+
+    def open(self) -> HeldDevice:
+        with self._lock:
+            self._held = self._held or HeldDevice(self.qpu)
+            self._users += 1
+            return self._held
+
+    def close(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0 and self._held is not None:
+                self._held.close()
+                self._held = None
+
+
+class _Slot(threading.Thread):
+    """One thread: takes tasks for one QPU, one after the other."""
+
+    def __init__(self, pool: QPUThreadPool, opener: _Opener) -> None:
+        super().__init__(name=f"qpu-{opener.qpu.device_id}", daemon=True)
+        self.pool, self.opener = pool, opener
+        self.device_id = opener.qpu.device_id
+        self.inbox: SimpleQueue[Entry | None] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        with contextlib.ExitStack() as stack:
+            opened = False
+            while (entry := self.pool.next_for(self)) is not None:
+                future, fn, args, kwargs = entry.item
+                if not future.set_running_or_notify_cancel():
+                    continue
+                try:
+                    if not opened:
+                        held = self.opener.open()
+                        stack.callback(self.opener.close)
+                        stack.enter_context(hold(held))
+                        opened = True
+                    result = fn(*args, **kwargs)
+                except BaseException as error:
+                    future.set_exception(error)
+                else:
+                    future.set_result(result)
+                del entry, future, fn, args, kwargs  # an idle thread must not keep the last task alive
+                result = None
+
+
+def when_ready(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    then: Callable[[tuple[Any, ...], dict[str, Any], BaseException | None], None],
+) -> None:
+    """Call ``then(args, kwargs, None)`` once all futures among the arguments, also inside lists, are done.
+
+    They are replaced by their results. If one failed or was cancelled, ``then`` gets its exception as third argument.
+    """
+    waiting = [value for value in _flat([*args, *kwargs.values()]) if isinstance(value, Future)]
+    if not waiting:
+        then(args, kwargs, None)
+        return
+    left = itertools.count(len(waiting) - 1, -1)
+
+    def one_done(_: Future[Any]) -> None:
+        if next(left) > 0:  # next() on a count is atomic
+            return
+        try:
+            ready = tuple(map(_resolved, args)), {name: _resolved(value) for name, value in kwargs.items()}
+        except BaseException as error:
+            then(args, kwargs, error)
+        else:
+            then(*ready, None)
+
+    for dependency in waiting:
+        dependency.add_done_callback(one_done)
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flat(value)
+        else:
+            yield value
+
+
+def _resolved(value: Any) -> Any:
+    if isinstance(value, Future):
+        return value.result()
+    if type(value) in (list, tuple):
+        return type(value)(map(_resolved, value))
+    return value
