@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -16,11 +16,17 @@ REPOSITORY = Path(__file__).parent.parent
 def _no_process_outlives_the_tests() -> Iterator[None]:
     """Engines start interchanges, workers and nannies; each is gone when its test is, or the whole run fails here."""
     yield
-    left = [process for process in psutil.Process().children(recursive=True) if process.is_running()]
-    _, alive = psutil.wait_procs(left, timeout=5)
     # The trackers of multiprocessing live as long as the interpreter that uses them: they are Python's, not a test's.
-    ours = [process for process in alive if "_tracker import" not in " ".join(process.cmdline())]
-    assert not ours, f"still running at the end of the tests: {[process.cmdline() for process in ours]}"
+    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=5)
+    left = [words for words in map(_command_line, alive) if "_tracker import" not in words]
+    assert not any(left), "still running at the end of the tests:\n" + "\n".join(left)
+
+
+def _command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +41,14 @@ def _nobodys_own_site(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 def run_python(tmp_path: Path) -> Callable[..., str]:
     """Runs a program text in a fresh interpreter, in an empty folder, and returns what it printed."""
 
-    def run(program: str, *, timeout: float = 60) -> str:
+    def run(program: str, *, environment: Mapping[str, str] = os.environ, timeout: float = 60) -> str:
         done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=timeout, check=False
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
