@@ -1,0 +1,93 @@
+"""CONQURE: quantum processors as ordinary resources of Parsl and Dask.
+
+>>> import conqure
+>>> with conqure.open_engine("threads") as engine:
+...     engine.qpus.submit(conqure.run, conqure.as_task(bell, shots=100)).result().counts
+({'00': 52, '11': 48},)
+
+Names load on first use, so importing this package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import os.path
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+_WAIST = "qpu_executors"
+_HOME = {
+    **dict.fromkeys(["QuantumTask", "QuantumResult", "Priority", "QPU", "Device", "run", "as_task"], _WAIST),
+    **dict.fromkeys(["Site", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
+    **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
+    **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
+    **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost"], _WAIST),
+    "load_site": "conqure.sites",
+    "Engine": "conqure.engines",
+    "open_engine": "conqure.engines",
+}
+
+__all__ = sorted(_HOME)
+
+# In the wheel `workflows` lies beside this file; in a checkout one folder up.
+_root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+if os.path.isdir(os.path.join(_root, "workflows")) and os.path.isfile(os.path.join(_root, "pyproject.toml")):
+    __path__.append(_root)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in _HOME:
+        value = getattr(import_module(_HOME[name]), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOME, "__version__"]
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("conqure")
+    except PackageNotFoundError:  # the folders were copied, not installed
+        return "0+unknown"
+
+
+if TYPE_CHECKING:
+    from qpu_executors import QPU as QPU
+    from qpu_executors import BrokenDriver as BrokenDriver
+    from qpu_executors import ConqureError as ConqureError
+    from qpu_executors import Device as Device
+    from qpu_executors import DeviceBusy as DeviceBusy
+    from qpu_executors import DeviceError as DeviceError
+    from qpu_executors import DeviceFault as DeviceFault
+    from qpu_executors import DeviceLost as DeviceLost
+    from qpu_executors import InvalidSite as InvalidSite
+    from qpu_executors import InvalidTask as InvalidTask
+    from qpu_executors import MissingPackage as MissingPackage
+    from qpu_executors import NotOnQPU as NotOnQPU
+    from qpu_executors import Priority as Priority
+    from qpu_executors import QPUThreadPool as QPUThreadPool
+    from qpu_executors import QuantumResult as QuantumResult
+    from qpu_executors import QuantumTask as QuantumTask
+    from qpu_executors import Site as Site
+    from qpu_executors import UnknownDevice as UnknownDevice
+    from qpu_executors import UnknownDriver as UnknownDriver
+    from qpu_executors import UnknownEngine as UnknownEngine
+    from qpu_executors import UnknownSite as UnknownSite
+    from qpu_executors import as_task as as_task
+    from qpu_executors import current_site as current_site
+    from qpu_executors import drivers as drivers
+    from qpu_executors import open_device as open_device
+    from qpu_executors import run as run
+
+    from .engines import Engine as Engine
+    from .engines import open_engine as open_engine
+    from .sites import load_site as load_site
+
+    __version__: str

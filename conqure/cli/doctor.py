@@ -1,0 +1,80 @@
+"""``conqure doctor``: what works here, and what to type to fix the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .devices import SiteOption
+from .group import on_terminal
+from .output import print_json
+from .sites import JSONOption
+
+if TYPE_CHECKING:
+    from ..doctor import Check
+
+_COLOURS = {"ok": "green", "absent": "yellow", "failed": "red"}
+_SIGNS = {"ok": "✓", "absent": "–", "failed": "✗"}
+
+
+def doctor(
+    site: SiteOption = None,
+    engines: Annotated[
+        bool, typer.Option("--engines", help="Also start each engine and run a task through it.")
+    ] = False,
+    json: JSONOption = False,
+) -> None:
+    """Look at everything CONQURE needs here: Python, packages, drivers, the site, each QPU, the engines.
+
+    Each QPU is opened and runs one tiny circuit. What is missing or broken comes with what to type. The exit code is
+    1 if something is broken; an optional package that is absent is no problem.
+
+    \b
+    Examples:
+      conqure doctor
+      conqure doctor --engines
+      conqure doctor --site ./conqure.toml --json
+    """
+    from ..doctor import examine
+
+    checks = examine(site, engines)
+    if json:
+        done = list(checks)
+        print_json([check.describe() for check in done])
+    else:
+        done = print_checks(checks)
+        typer.echo(_verdict(done))
+    if any(check.failed for check in done):
+        raise typer.Exit(1)
+
+
+def print_checks(checks: Iterable[Check]) -> list[Check]:
+    """Print checks as they come, grouped by topic; returns them."""
+    done: list[Check] = []
+    for check in checks:
+        if (not done or done[-1].topic != check.topic) and check.topic != "python":
+            typer.echo(("\n" if done else "") + _bold(check.topic))
+        typer.echo(_line(check))
+        if check.fix and check.state != "ok":
+            typer.echo("\n".join(f"            {line}" for line in check.fix.splitlines()))
+        done.append(check)
+    return done
+
+
+def _line(check: Check) -> str:
+    mark = typer.style(_SIGNS[check.state], fg=_COLOURS[check.state]) if on_terminal() else check.state.ljust(6)
+    return f"  {mark}  {check.name.ljust(20)} {check.detail}"
+
+
+def _verdict(checks: list[Check]) -> str:
+    failed = [check.name for check in checks if check.failed]
+    absent = [check.name for check in checks if check.state == "absent" and check.topic != "packages"]
+    if failed:
+        return f"\n{len(failed)} to fix: {', '.join(failed)}."
+    return "\nEverything that is installed works." + (f" Not installed: {', '.join(absent)}." if absent else "")
+
+
+def _bold(text: str) -> str:
+    return typer.style(text, bold=True) if on_terminal() else text

@@ -1,0 +1,71 @@
+"""How the commands behave as one program: errors as sentences, exit codes, and subcommands that load when used."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from qpu_executors.errors import (
+    ConqureError,
+    InvalidSite,
+    InvalidTask,
+    UnknownDevice,
+    UnknownDriver,
+    UnknownEngine,
+    UnknownSite,
+)
+
+BAD_INPUT = (InvalidTask, InvalidSite, UnknownSite, UnknownDevice, UnknownDriver, UnknownEngine)
+DEBUG = "--debug"
+
+
+def on_terminal() -> bool:
+    """Whether a person looks at the output; a pipe or a file gets plain text."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def exit_code(error: ConqureError) -> int:
+    """2 for input that can be corrected, like the shell's usage errors; 1 for everything else."""
+    return 2 if isinstance(error, BAD_INPUT) else 1
+
+
+def report(error: ConqureError) -> None:
+    """Print ``UnknownDevice: no device …`` on standard error."""
+    plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
+    name = type(error).__name__
+    typer.echo(f"{name if plain else typer.style(name, fg='red', bold=True)}: {error}", err=True)
+
+
+class ConqureGroup(TyperGroup):
+    """The command ``conqure``: prints our errors without a traceback, and takes ``--debug`` in any place."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        end = args.index("--") if "--" in args else len(args)
+        if DEBUG in args[:end]:
+            args = [DEBUG, *(arg for i, arg in enumerate(args) if arg != DEBUG or i >= end)]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConqureError as error:
+            if ctx.params.get("debug"):
+                raise
+            report(error)
+            raise typer.Exit(exit_code(error)) from error
+
+
+class LazyCommand(TyperCommand):
+    """A command that is only a name and a line of help until it is used."""
+
+    def __init__(self, name: str, help: str, load: Callable[[], Any]) -> None:
+        super().__init__(name, help=help, rich_markup_mode=None)
+        self._load = load
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return self._load().make_context(info_name, args, parent=parent, **extra)
