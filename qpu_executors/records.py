@@ -213,11 +213,10 @@ def _row(number: int, row: Any) -> tuple[float, ...]:
         floats = tuple(map(float, row.tolist() if hasattr(row, "tolist") else row))
     except (TypeError, ValueError, OverflowError):
         raise InvalidTask(f"row {number} of parameter_values is not a sequence of numbers: {str(row)[:60]}") from None
-    if not math.isfinite(math.fsum(floats) if floats else 0.0) or not all(map(math.isfinite, floats)):
-        column = next((i for i, value in enumerate(floats) if not math.isfinite(value)), None)
-        if column is not None:
+    for column, value in enumerate(floats):
+        if not math.isfinite(value):
             raise InvalidTask(
-                f"parameter_values[{number}][{column}] is {floats[column]}. Angles must be finite numbers, in radians."
+                f"parameter_values[{number}][{column}] is {value}. Angles must be finite numbers, in radians."
             )
     return floats
 

@@ -47,12 +47,12 @@ def driver(name: str) -> Driver:
         loaded: Driver = point.load()
     except ConqureError:
         raise
-    except ModuleNotFoundError as error:
-        raise MissingPackage(
-            f"driver {name!r} ({point.value}) needs the package {error.name!r}. "
-            f"Install it: pip install 'conqure[{name}]' or pip install {error.name}"
-        ) from error
     except Exception as error:  # a third party's module may fail in any way
+        if isinstance(error, ModuleNotFoundError) and not point.module.startswith(str(error.name)):
+            raise MissingPackage(
+                f"driver {name!r} ({point.value}) needs the package {error.name!r}, which is not installed. "
+                f"Install it: pip install {error.name}"
+            ) from error
         raise BrokenDriver(
             f"driver {name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {error}. "
             "Reinstall or remove the package that provides it; the other drivers are not affected."

@@ -226,4 +226,3 @@ def _site_device(task: QuantumTask) -> _SharedDevice:
     qpu = select(task.device_id, site.qpus, where=f"site {site.name!r}")[0]
     with _shared_lock:
         return _shared.setdefault(f"{site.name}/{qpu.device_id}", _SharedDevice(qpu))
-

@@ -162,5 +162,3 @@ class TaskQueue:
 
 def _session_place(session: str) -> str:
     return f"session\0{session}"  # can't be a device_id
-
-

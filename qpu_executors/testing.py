@@ -10,6 +10,7 @@ A pool's author subclasses `PoolContract` and says how to open the pool. Needs p
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -118,8 +119,9 @@ class DeviceContract:
     seeds: ClassVar[bool] = True
 
     @pytest.fixture(scope="class")
-    def held(self, request: pytest.FixtureRequest) -> Iterator[HeldDevice]:
-        held = HeldDevice(request.cls.qpu)
+    @classmethod
+    def held(cls) -> Iterator[HeldDevice]:
+        held = HeldDevice(cls.qpu)
         yield held
         held.close()
 
@@ -253,8 +255,9 @@ class PoolContract:
         raise NotImplementedError("a subclass says how its pool is opened")
 
     @pytest.fixture(scope="class")
-    def pool(self, request: pytest.FixtureRequest) -> Iterator[Executor]:
-        with request.cls.open_pool(CONTRACT_QPUS) as pool:
+    @classmethod
+    def pool(cls) -> Iterator[Executor]:
+        with cls.open_pool(CONTRACT_QPUS) as pool:
             yield pool
 
     def test_a_task_comes_back_as_its_result(self, pool: Executor) -> None:
@@ -295,7 +298,7 @@ class PoolContract:
         results = [future.result(timeout=30) for future in futures]  # the emulated QPU itself raises DeviceBusy
         for device_id in ("ion0", "ion1"):
             runs = sorted((r.started_at, r.ended_at) for r in results if r.device_id == device_id)
-            assert all(end <= start + 1e-3 for (_, end), (start, _) in zip(runs, runs[1:], strict=False))
+            assert all(end <= start + 1e-3 for (_, end), (start, _) in itertools.pairwise(runs))
 
     def test_what_waits_is_served_high_before_medium_before_low(self, pool: Executor) -> None:
         def submit(priority: str) -> Future[QuantumResult]:
