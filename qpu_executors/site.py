@@ -115,7 +115,9 @@ def read_site(path: Path) -> Site:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidSite(f"{path} is not TOML: {error}.\nThe format is described in docs/sites.md.") from None
+        raise InvalidSite(
+            f"{path} is not TOML: {error}.\nA file that works, to compare with: conqure sites show laptop --toml"
+        ) from None
     if found := mistakes(values, text, str(path)):
         raise InvalidSite("\n".join(found))
     return _site_from(values, path)

@@ -75,7 +75,8 @@ class Table:
             if name in self.keys:
                 yield from self.keys[name].check((*path, name), item)
             else:
-                yield (*path, name), f"is unknown.{did_you_mean(name, self.keys)} {self._allowed(path)}{_dot(path, item)}"
+                hint = did_you_mean(name, self.keys) + _unquoted_dot(path, item)
+                yield (*path, name), f"is unknown.{hint} {self._allowed(path)}"
         for name, key in self.keys.items():
             if key.required and name not in value:
                 yield path, f"lacks {name!r} ({key.about})."
@@ -211,9 +212,9 @@ def _holds(values: Any, path: KeyPath) -> bool:
     return True
 
 
-def _dot(path: KeyPath, item: object) -> str:
+def _unquoted_dot(path: KeyPath, item: object) -> str:
     """A likely reason for a table where none belongs: TOML reads [qpu.ion.0] as 0 inside qpu.ion."""
-    return f" (A name with a dot is quoted: [{path[0]}.\"NAME.1\"].)" if path and isinstance(item, dict) else ""
+    return f' A name with a dot needs quotes: [{path[0]}."a.b"].' if path and isinstance(item, dict) else ""
 
 
 def _quote(words: tuple[str, ...]) -> str:
