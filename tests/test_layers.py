@@ -32,11 +32,13 @@ MAY_REACH_UP = {"conqure.cli"}
 # The modules that are about a third-party package, and so import it at module level. Everybody else does it in the
 # function that needs it. A name stands for the module and all modules below it.
 IS_ABOUT = {
-    "conqure_parsl": {"parsl"},
+    "conqure_parsl": {"parsl", "dill", "zmq"},
     "conqure_dask": {"dask", "distributed"},
     "conqure.cli": {"typer", "rich"},
+    "qpu_executors.testing": {"pytest"},
     "qpu_executors.drivers.statevector": {"numpy"},
     "qpu_executors.drivers.unitaries": {"numpy"},
+    "qpu_executors.drivers.emulated": {"numpy"},
     "qpu_executors.drivers.aer": {"qiskit", "qiskit_aer"},
     "qpu_executors.drivers.qiskit_backend": {"qiskit"},
     "qpu_executors.drivers.pennylane_device": {"pennylane", "numpy"},
