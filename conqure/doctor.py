@@ -141,14 +141,14 @@ def check_one_engine(name: str, site: Site, start: bool) -> Check:
     except MissingPackage as error:
         return Check("engines", name, ABSENT, *_sentences(error))
     except TimeoutError:
-        return Check("engines", name, FAILED, f"did not start and run within {PATIENCE_S * 2:.0f} s", _DEBUG)
+        return Check("engines", name, FAILED, f"did not start and run within {PATIENCE_S * 2:.0f} s", _debug(name))
     except Exception as error:  # engines fail in their own ways
-        return Check("engines", name, FAILED, f"{type(error).__name__}: {error}", _DEBUG)
+        return Check("engines", name, FAILED, f"{type(error).__name__}: {error}", _debug(name))
     return Check("engines", name, OK, detail)
 
 
 def tiny_task(n_qubits: int = 2, device_id: str = "any") -> QuantumTask:
-    """A Bell pair, or one qubit in superposition, 100 shots, in the language `gates`."""
+    """A Bell pair, or one qubit in superposition where there is only one; 100 shots, in the language `gates`."""
     ops: list[Any] = [["h", [0]]] + ([["cx", [0, 1]]] if n_qubits > 1 else [])
     used = list(range(min(n_qubits, 2)))
     program = {"gates": 1, "qubits": len(used), "registers": [["meas", len(used)]], "parameters": [], "ops": ops}
@@ -177,9 +177,6 @@ def within(seconds: float, call: Callable[..., Any], *args: Any) -> Any:
     return value
 
 
-_DEBUG = "See the whole error with: conqure run CIRCUIT --engine NAME --debug"
-
-
 def _look(qpu: QPU) -> str:
     open_device(qpu).close()
     return "opens"
@@ -203,7 +200,7 @@ def _judge(result: QuantumResult) -> str:
     total = sum(counts.values())
     if total != result.shots:
         raise ValueError(f"100 shots gave {total} counts: {counts}")
-    return f"a Bell pair took {result.run_s * 1e3:.1f} ms"
+    return f"a circuit took {result.run_s * 1e3:.1f} ms"
 
 
 def _try_engine(name: str, site: Site) -> str:
@@ -214,6 +211,10 @@ def _try_engine(name: str, site: Site) -> str:
         engine.cpus.submit(abs, -1).result()
         ready = time.perf_counter()
     return f"started and ran a circuit on {result.device_id} in {ready - started:.1f} s"
+
+
+def _debug(engine: str) -> str:
+    return f"See where it comes from with: conqure run CIRCUIT.qasm --engine {engine} --debug"
 
 
 def _where_to_look(qpu: QPU) -> str:

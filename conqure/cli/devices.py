@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
+from .arguments import DeviceArgument, JSONOption, SiteOption
 from .output import print_json, print_table
-from .sites import JSONOption
-
-SiteOption = Annotated[
-    str | None,
-    typer.Option(
-        "--site", "-s", metavar="NAME|FILE", help="The site; by default the one used here.", show_default=False
-    ),
-]
 
 
 def devices(
-    selector: Annotated[
-        str,
-        typer.Argument(metavar="[SELECTOR]", help="A name, 'any', 'tag:NAME', 'qubits>=N', or several with commas."),
-    ] = "any",
+    selector: DeviceArgument = "any",
     site: SiteOption = None,
     json: JSONOption = False,
 ) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .devices import SiteOption
+from .arguments import JSONOption, SiteOption
 from .group import on_terminal
 from .output import print_json
-from .sites import JSONOption
 
 if TYPE_CHECKING:
     from ..doctor import Check

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .devices import SiteOption
+from .arguments import DeviceOption, EngineOption, JSONOption, SiteOption
 from .output import bar, print_json, print_table, terminal_width
 
 if TYPE_CHECKING:
@@ -26,9 +26,7 @@ def run(
         typer.Argument(metavar="CIRCUIT", help="OpenQASM 2 or 3 (.qasm), Qiskit's .qpy, gates JSON (.json), or '-'."),
     ],
     shots: Annotated[int, typer.Option("--shots", "-n", help="Repetitions of each row.")] = 1024,
-    device: Annotated[
-        str, typer.Option("--device", "-d", metavar="SELECTOR", help="A name, 'any', 'tag:NAME' or 'qubits>=N'.")
-    ] = "any",
+    device: DeviceOption = "any",
     parameters: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,11 +38,9 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes a simulator repeat its counts.", show_default=False)] = None,
     site: SiteOption = None,
-    engine: Annotated[
-        str, typer.Option("--engine", "-e", metavar="ENGINE", help="What runs it: threads, parsl or dask.")
-    ] = "threads",
+    engine: EngineOption = "threads",
     top: Annotated[int, typer.Option(help="Show this many of the most frequent bit strings.", min=1)] = 16,
-    json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
+    json: JSONOption = False,
 ) -> None:
     """Run a circuit and show its counts.
 

@@ -6,17 +6,10 @@ from typing import Annotated
 
 import typer
 
+from .arguments import JSONOption, SiteArgument
 from .output import print_facts, print_json, print_table
 
 app = typer.Typer(no_args_is_help=True, help="List, show and check the files that describe machines.")
-
-SiteArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[NAME|FILE]", help="A site's name or file; by default the one used here.", show_default=False
-    ),
-]
-JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 @app.command("list")
