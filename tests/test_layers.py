@@ -44,6 +44,7 @@ IS_ABOUT = {
     "qpu_executors.drivers.pennylane_device": {"pennylane", "numpy"},
     "qpu_executors.translation.qiskit": {"qiskit"},
     "qpu_executors.translation.openqasm": {"qiskit"},
+    "qpu_executors.translation.openqasm3": {"openqasm3"},
     "qpu_executors.translation.pennylane": {"pennylane"},
     "conqure.workflows.vqe": {"numpy"},
 }
