@@ -33,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if options.list else 2
     results = list(_run(parts))
     if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "measures": [m.as_json() for m in results]}, indent=1))
+        options.json.write_text(
+            json.dumps({"machine": machine(), "measures": [m.as_json() for m in results]}, indent=1)
+        )
     if options.plot:
         from .plot import draw
 
@@ -74,7 +76,9 @@ def _line(result: Measure) -> str:
 
 def machine() -> str:
     """One line about where and with what the figures were made."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("parsl", "distributed", "qiskit-aer", "pennylane", "numpy"))
+    packages = ", ".join(
+        f"{name} {version(name)}" for name in ("parsl", "distributed", "qiskit-aer", "pennylane", "numpy")
+    )
     load = os.getloadavg()[0]
     return f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} at the start; {packages}"
 

@@ -10,7 +10,7 @@ import matplotlib
 from .harness import Measure
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend is chosen first)
+import matplotlib.pyplot as plt
 
 
 def draw(results: Sequence[Measure], folder: Path) -> Path:

@@ -8,7 +8,17 @@ from importlib import import_module
 from ..harness import Measure
 
 # part -> module in this folder; each has ``measures() -> Iterable[Measure]``
-PARTS = ("simulators", "iteration", "throughput", "parsl_latency", "dask_latency", "starts", "circuits", "memory", "quality")
+PARTS = (
+    "simulators",
+    "iteration",
+    "throughput",
+    "parsl_latency",
+    "dask_latency",
+    "starts",
+    "circuits",
+    "memory",
+    "quality",
+)
 
 
 def measures() -> dict[str, Callable[[], Iterable[Measure]]]:

@@ -63,7 +63,9 @@ def measures() -> Iterable[Measure]:
     if find_spec("cudaq"):
         calls["CUDA-Q"] = cudaq()
     times = in_turn(calls, rounds=15, repeat=20)
-    best_other = [min(values) for values in zip(*(v for name, v in times.items() if name != "statevector"), strict=True)]
+    best_other = [
+        min(values) for values in zip(*(v for name, v in times.items() if name != "statevector"), strict=True)
+    ]
     yield measure(
         "bare statevector driver, 7 qubits, 1024 shots",
         ratios({**times, "best": best_other}, "statevector", "best"),
