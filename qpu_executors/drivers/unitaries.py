@@ -24,41 +24,43 @@ _H = _SQRT_HALF * np.array([[1, 1], [1, -1]])
 _SX = 0.5 * np.array([[1 + 1j, 1 - 1j], [1 - 1j, 1 + 1j]])
 
 
-def _matrix(rows: list[list[Array]]) -> Array:
-    """Nested lists of scalars or equally shaped arrays -> (..., d, d)."""
-    flat = np.broadcast_arrays(*(value for row in rows for value in row))
-    return np.stack(flat, axis=-1).reshape(*flat[0].shape, len(rows), len(rows[0]))
+def _matrix(a: Array, b: Array, c: Array, d: Array, dtype: type = np.complex128) -> Array:
+    """Four numbers or equally shaped arrays -> [[a, b], [c, d]] of shape (..., 2, 2)."""
+    matrix = np.empty((*np.shape(a), 2, 2), dtype)
+    matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1] = a, b, c, d
+    return matrix
 
 
 def _rx(a: Array) -> Array:
     c, s = np.cos(a[0] / 2), -1j * np.sin(a[0] / 2)
-    return _matrix([[c, s], [s, c]])
+    return _matrix(c, s, s, c)
 
 
 def _ry(a: Array) -> Array:
-    c, s = np.cos(a[0] / 2), np.sin(a[0] / 2)
-    return _matrix([[c, -s], [s, c]])
+    half = a[0] / 2
+    c, s = np.cos(half), np.sin(half)
+    return _matrix(c, -s, s, c, np.float64)
 
 
 def _rz(a: Array) -> Array:
     e = np.exp(0.5j * a[0])
-    return _matrix([[1 / e, np.zeros_like(e)], [np.zeros_like(e), e]])
+    return _matrix(1 / e, 0 * e, 0 * e, e)
 
 
 def _p(a: Array) -> Array:
     e = np.exp(1j * a[0])
-    return _matrix([[np.ones_like(e), np.zeros_like(e)], [np.zeros_like(e), e]])
+    return _matrix(np.ones_like(e), 0 * e, 0 * e, e)
 
 
 def _u(a: Array) -> Array:
     theta, phi, lam = a[0] / 2, np.exp(1j * a[1]), np.exp(1j * a[2])
     c, s = np.cos(theta), np.sin(theta)
-    return _matrix([[c, -lam * s], [phi * s, phi * lam * c]])
+    return _matrix(c, -lam * s, phi * s, phi * lam * c)
 
 
 def _r(a: Array) -> Array:
     c, s, e = np.cos(a[0] / 2), -1j * np.sin(a[0] / 2), np.exp(1j * a[1])
-    return _matrix([[c, s / e], [s * e, c]])
+    return _matrix(c, s / e, s * e, c)
 
 
 def controlled(inner: Array) -> Array:
