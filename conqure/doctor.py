@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from qpu_executors.device import QPU
@@ -28,6 +29,7 @@ from .sites import find_default
 
 OK, ABSENT, FAILED = "ok", "absent", "failed"
 PATIENCE_S = 60.0  # a QPU that does not answer one tiny circuit in this time is reported, not waited for
+_HERE = Path(__file__).resolve().parents[1]
 EXTRAS = ("parsl", "dask", "qiskit", "aer", "pennylane", "vqe")
 
 
@@ -52,6 +54,7 @@ class Check:
 def examine(path_or_name: str | None = None, engines: bool = False) -> Iterator[Check]:
     """All checks, one by one as they are made. ``engines`` also starts each engine and runs a task through it."""
     yield check_python()
+    yield Check("python", "conqure", OK, f"{_version('conqure') or 'not installed, only copied'} in {_HERE}")
     yield from check_packages()
     yield from check_drivers()
     yield (found := check_site(path_or_name))

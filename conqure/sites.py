@@ -26,7 +26,7 @@ class ListedSite:
     """One site that can be named: the name to type, where it lies, and the site or what is wrong with it."""
 
     name: str
-    place: str  # 'user', 'machine' or 'shipped'; '$CONQURE_SITE' or './conqure.toml' for one without a name
+    place: str  # 'user', 'machine', 'shipped', 'this folder' or '$CONQURE_SITE'
     path: Path
     is_default: bool
     site: Site | None = None
@@ -38,7 +38,7 @@ def list_sites() -> list[ListedSite]:
     default = find_default()
     found = {name: (known.path, known.why) for name, known in known_sites().items()}
     if default and default[0] not in {path for path, _ in found.values()}:
-        found = {default[0].name: default} | found
+        found = {_typed(default[0]): default} | found
     used = default[0] if default else None
     return [_listed(name, place, path, path == used) for name, (path, place) in found.items()]
 
@@ -57,6 +57,11 @@ def site_text(path_or_name: str | None = None) -> str:
     path = find_site(path_or_name).path
     read_site(path)
     return path.read_text(encoding="utf-8")
+
+
+def _typed(path: Path) -> str:
+    """What to type for a file that has no name."""
+    return f"./{path.name}" if path.parent == Path.cwd() else str(path)
 
 
 def _listed(name: str, place: str, path: Path, is_default: bool) -> ListedSite:

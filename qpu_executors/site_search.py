@@ -68,7 +68,7 @@ def find_site(path_or_name: str | Path | None = None) -> Found:
     if named := os.environ.get(VARIABLE):
         return _named(named, f"${VARIABLE}")
     if (local := Path(LOCAL_FILE)).is_file():
-        return Found(local.absolute(), f"./{LOCAL_FILE}")
+        return Found(local.absolute(), "this folder")
     known = known_sites()
     return known.get("default") or known.get(FALLBACK) or _named(FALLBACK, "the default")
 

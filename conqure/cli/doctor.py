@@ -53,7 +53,7 @@ def print_checks(checks: Iterable[Check]) -> list[Check]:
     """Print checks as they come, grouped by topic; returns them."""
     done: list[Check] = []
     for check in checks:
-        if (not done or done[-1].topic != check.topic) and check.topic != "python":
+        if not done or done[-1].topic != check.topic:
             typer.echo(("\n" if done else "") + _bold(check.topic))
         typer.echo(_line(check))
         if check.fix and check.state != "ok":

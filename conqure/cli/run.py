@@ -44,7 +44,8 @@ def run(
 ) -> None:
     """Run a circuit and show its counts.
 
-    Bit strings are in Qiskit's order: qubit 0 on the right.
+    It goes to a QPU that is large enough, or to the one you name; 'conqure devices' lists them. Bit strings are in
+    Qiskit's order: qubit 0 on the right.
 
     \b
     Examples:
@@ -57,13 +58,18 @@ def run(
 
     loaded = Site.load(site)
     task = _task(circuit, parameters or [], shots=shots, device_id=device, seed=seed)
+    task = task.replace(device_id=_large_enough(task, loaded))
     result = _execute(task, engine, loaded)
     if json:
         import json as json_
 
         print_json(json_.loads(result.to_json()))
         return
-    _print_result(circuit, task, result, loaded, top)
+    typer.echo(_headline(circuit, task, result, loaded))
+    for row, counts in zip(task.parameter_values, result.counts, strict=True):
+        if parameters:
+            typer.echo(f"\nparameters {', '.join(f'{value:.6g}' for value in row)}")
+        _print_counts(counts, top)
 
 
 def _execute(task: QuantumTask, engine: str, site: Site) -> QuantumResult:
@@ -71,21 +77,33 @@ def _execute(task: QuantumTask, engine: str, site: Site) -> QuantumResult:
 
     from ..engines import open_engine
 
-    fitting = site.only(task.device_id)
-    with open_engine(engine, fitting) as opened:
+    with open_engine(engine, site.only(task.device_id)) as opened:
         result: QuantumResult = opened.qpus.submit(run_task, task).result()
     return result
 
 
 def _task(circuit: str, parameters: list[str], **settings: Any) -> QuantumTask:
+    from qpu_executors.errors import InvalidTask
     from qpu_executors.translation import as_task
 
-    program = _read(circuit)
-    task = as_task(program, **settings)
-    if parameters:
-        names = _parameter_names(task)
-        task = task.replace(parameter_values=[parse_row(text, names) for text in parameters])
-    return task
+    try:
+        return as_task(_read(circuit), parameter_values=parse_parameters(parameters), **settings)
+    except InvalidTask as error:
+        if "parameter_values" not in str(error):
+            raise
+        raise InvalidTask(f"{error}\nHere: --parameters 0.1,pi/2 or --parameters theta=0.1,phi=pi/2") from error
+
+
+def _large_enough(task: QuantumTask, site: Site) -> str:
+    """The task's selector, narrowed to QPUs that the circuit fits on if there are any."""
+    fitting = site.select(task.device_id)
+    if task.language != "gates" or not isinstance(task.program, str):
+        return task.device_id
+    from qpu_executors.translation.gates import GateProgram
+
+    wanted = GateProgram.parse(task.program).n_qubits
+    enough = any(qpu.n_qubits >= wanted for qpu in fitting)
+    return f"{task.device_id},qubits>={wanted}" if enough else task.device_id
 
 
 def _read(circuit: str) -> str | bytes:
@@ -113,29 +131,29 @@ def _read(circuit: str) -> str | bytes:
         ) from None
 
 
-def parse_row(text: str, names: Sequence[str] | None) -> list[float]:
-    """One row of parameter values from ``0.1,pi/2`` or ``theta=0.1,phi=pi/2``; `InvalidTask` says what is wrong.
+def parse_parameters(texts: Sequence[str]) -> list[list[float]] | dict[str, list[float]] | None:
+    """The rows of ``--parameters``, as rows or, where they have names, as the values of each name.
 
-    >>> parse_row("b=1,a=0.5", ["a", "b"])
-    [0.5, 1.0]
+    >>> parse_parameters(["0.1,0.2"]), parse_parameters(["b=1,a=0.5", "a=2,b=3"])
+    ([[0.1, 0.2]], {'b': [1.0, 3.0], 'a': [0.5, 2.0]})
     """
     from qpu_executors.errors import InvalidTask
 
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    if not any("=" in part for part in parts):
-        return [_angle(part) for part in parts]
-    given = {}
-    for part in parts:
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals or name in given:
-            raise InvalidTask(f"--parameters {text!r}: give every value a name of its own, or give none a name.")
-        given[name] = _angle(value)
-    known = list(given) if names is None else list(names)
-    if sorted(given) != sorted(known):
+    rows = [_values(text) for text in texts]
+    names = [[name for name, _ in row] for row in rows]
+    if not any(map(any, names)):
+        return [[value for _, value in row] for row in rows] or None
+    if any(sorted(row) != sorted(set(names[0]) - {""}) for row in names):
         raise InvalidTask(
-            f"--parameters {text!r} does not fit. The circuit's parameters are: {', '.join(known) or 'none'}."
+            "--parameters: name each value once in every row, as in 'theta=0.1,phi=pi/2', or name none: '0.1,pi/2'."
         )
-    return [given[name] for name in known]
+    return {name: [dict(row)[name] for row in rows] for name in names[0]}
+
+
+def _values(row: str) -> list[tuple[str, float]]:
+    """``theta=0.1,0.2`` as pairs of a name, which may be empty, and a value."""
+    parts = [part.rpartition("=") for part in row.split(",") if part.strip()]
+    return [(name.strip(), _angle(value.strip())) for name, _, value in parts]
 
 
 def _angle(text: str) -> float:
@@ -147,30 +165,16 @@ def _angle(text: str) -> float:
     try:
         if found := _PI.fullmatch(text):
             sign, factor, divisor = found.groups()
-            return (-1 if sign == "-" else 1) * float(factor or 1) * math.pi / float(divisor or 1)
+            return float(f"{sign}{factor or 1}") * math.pi / float(divisor or 1)
         return float(text)
     except (ValueError, ZeroDivisionError):
         raise InvalidTask(f"--parameters: {text!r} is not a number. Write 0.5, pi, -pi/2 or 3*pi/4.") from None
 
 
-def _parameter_names(task: QuantumTask) -> list[str] | None:
-    if task.language != "gates" or isinstance(task.program, bytes):
-        return None
-    from qpu_executors.translation.gates import GateProgram
-
-    return list(GateProgram.parse(task.program).parameters)
-
-
-def _print_result(circuit: str, task: QuantumTask, result: QuantumResult, site: Site, top: int) -> None:
-    qpu = site.qpu(result.device_id)
-    typer.echo(
-        f"{circuit} on {result.device_id} ({qpu.driver}) of site {site.name}: "
-        f"{result.shots:,} shots{f' × {task.n_rows} rows' if task.n_rows > 1 else ''} in {result.run_s * 1e3:.1f} ms"
-    )
-    for row, counts in zip(task.parameter_values, result.counts, strict=True):
-        if row:
-            typer.echo(f"\nparameters {', '.join(f'{value:.6g}' for value in row)}")
-        _print_counts(counts, top)
+def _headline(circuit: str, task: QuantumTask, result: QuantumResult, site: Site) -> str:
+    rows = f" × {task.n_rows} rows" if task.n_rows > 1 else ""
+    where = f"{result.device_id} ({site.qpu(result.device_id).driver}) of site {site.name}"
+    return f"{circuit} on {where}: {result.shots:,} shots{rows} in {result.run_s * 1e3:.1f} ms"
 
 
 def _print_counts(counts: dict[str, int], top: int) -> None:
@@ -180,5 +184,5 @@ def _print_counts(counts: dict[str, int], top: int) -> None:
     peak = most[0][1]
     rows = [[bits, count, f"{count / shots:.1%}", bar(count / peak, width)] for bits, count in most]
     print_table(["state", "counts", "share", ""], rows, right=["counts", "share"])
-    if len(counts) > top:
-        typer.echo(f"… and {len(counts) - top} more states; see them with --top {len(counts)} or --json")
+    if (more := len(counts) - top) > 0:
+        typer.echo(f"… and {more} more state{'s' if more > 1 else ''}; see all with --top {len(counts)} or --json")

@@ -1,0 +1,156 @@
+"""`conqure doctor`: what works here, and what to type to fix the rest."""
+
+import sys
+import threading
+import time
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from conqure import doctor
+from conqure.doctor import ABSENT, FAILED, OK, check_one_engine, check_packages, check_qpu, tiny_task, within
+from qpu_executors import QPU, Site, registry
+from qpu_executors.running import HeldDevice
+
+SITE = Site("one", (QPU("sv0", "statevector", 3),))
+
+
+class Silent:
+    """A third party's driver that never answers, and one that fails in its own way."""
+
+    languages = ("gates",)
+
+    def __init__(self, device_id, n_qubits, fail=False):
+        self.device_id, self.n_qubits = device_id, n_qubits
+        if fail:
+            raise KeyError("no such socket")
+        time.sleep(3)
+
+
+class OnlyPulses:
+    languages = ("dax",)
+
+    def __init__(self, device_id, n_qubits):
+        self.device_id, self.n_qubits = device_id, n_qubits
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    """Registers drivers as an installed package would."""
+    points = dict(registry._entry_points())
+    here = "tests.cli.test_doctor"
+    for name, value in {
+        "silent": f"{here}:Silent",
+        "pulses": f"{here}:OnlyPulses",
+        "broken": f"{here}:Missing",
+    }.items():
+        points[name] = EntryPoint(name, value, registry.GROUP)
+    monkeypatch.setattr(registry, "_entry_points", lambda: points)
+
+
+def test_all_is_well_on_the_default_site(conqure):
+    done = conqure("doctor", "--json")
+    checks = done.json
+    assert {check["topic"] for check in checks} == {"python", "packages", "drivers", "site", "qpus", "engines"}
+    assert [check["name"] for check in checks if check["state"] == FAILED] == []
+    assert done.code == 0
+    assert [check["name"] for check in checks if check["topic"] == "qpus"] == [
+        qpu.device_id for qpu in Site.load("laptop").qpus
+    ]
+
+
+def test_what_is_wrong_comes_with_what_to_type_and_exit_code_1(conqure, folder):
+    (folder / "conqure.toml").write_text('[qpu.sv0]\ndriver = "statevectr"\nqubits = 3\n')
+    done = conqure("doctor")
+    assert done.code == 1
+    assert "  failed  sv0                  no driver 'statevectr'\n            Did you mean 'statevector'?" in done.out
+    assert done.out.splitlines()[-1] == "1 to fix: sv0."
+
+
+def test_a_broken_site_is_a_finding_not_the_end(conqure, folder):
+    (folder / "conqure.toml").write_text("x = 1")
+    done = conqure("doctor")
+    assert done.code == 1
+    assert "'x' is unknown" in done.out
+    assert "the file lacks 'qpu'" in done.out
+    assert done.out.splitlines()[-1] == "1 to fix: default."
+
+
+def test_a_qpu_runs_a_circuit():
+    check = check_qpu(QPU("sv0", "statevector", 3), probe=True)
+    assert check.state == OK
+    assert "a circuit took" in check.detail
+
+
+@pytest.mark.parametrize("n_qubits", [1, 2, 5])
+def test_the_tiny_circuit_fits_every_qpu(n_qubits):
+    counts = HeldDevice(QPU("q", "statevector", n_qubits)).run(tiny_task(n_qubits)).counts[0]
+    assert set(counts) == ({"0", "1"} if n_qubits == 1 else {"00", "11"})
+
+
+def test_a_qpu_that_does_not_answer_is_not_waited_for(third_party, monkeypatch):
+    monkeypatch.setattr(doctor, "PATIENCE_S", 0.05)
+    check = check_qpu(QPU("far", "silent", 2), probe=True)
+    assert (check.state, check.detail) == (FAILED, "no answer within 0 s")
+    assert check.fix == "Check [qpu.far] in the site file, and driver 'silent'"
+
+
+def test_a_third_partys_failure_is_reported_by_name(third_party):
+    check = check_qpu(QPU("odd", "silent", 2, options={"fail": True}), probe=True)
+    assert (check.state, check.detail) == (FAILED, "KeyError: 'no such socket'")
+
+
+def test_a_device_that_reads_no_gates_is_only_opened(third_party):
+    check = check_qpu(QPU("trap", "pulses", 2), probe=True)
+    assert check.state == OK
+    assert check.detail == "pulses, 2 qubits: opens; it reads dax, so no circuit was tried"
+
+
+def test_a_broken_driver_is_named_and_stops_no_other(third_party):
+    states = {check.name: check for check in doctor.check_drivers()}
+    assert states["broken"].state == FAILED
+    assert "tests.cli.test_doctor:Missing" in states["broken"].detail
+    assert states["statevector"].state == OK
+
+
+def test_a_package_that_is_absent_or_too_old_comes_with_what_to_type(monkeypatch):
+    versions = {"numpy": "2.0.1", "rich": "9.1", "typer": "1.0"}
+    monkeypatch.setattr(doctor, "_version", versions.get)
+    checks = {check.name: check for check in check_packages()}
+    assert checks["numpy"].state == OK
+    assert (checks["rich"].state, checks["rich"].detail) == (FAILED, "9.1, needs 13.7")
+    assert checks["rich"].fix == "pip install --upgrade 'rich>=13.7'"
+    assert (checks["qiskit-aer"].state, checks["qiskit-aer"].fix) == (ABSENT, "pip install 'conqure[aer]'")
+
+
+def test_an_engine_that_is_not_installed_is_absent(monkeypatch):
+    monkeypatch.setitem(sys.modules, "parsl", None)
+    check = check_one_engine("parsl", SITE, start=True)
+    assert check.state == ABSENT
+    assert "pip install 'conqure[parsl]'" in check.fix
+
+
+def test_an_engine_can_be_tried():
+    check = check_one_engine("threads", SITE, start=True)
+    assert check.state == OK
+    assert check.detail.startswith("started and ran a circuit on sv0 in ")
+
+
+@pytest.mark.slow
+def test_every_engine_starts_on_this_machine(conqure, monkeypatch):
+    done = conqure("doctor", "--engines", "--site", "./lab.toml")
+    assert done.out.count("started and ran a circuit") == 3
+    assert done.code == 0
+
+
+def test_a_call_that_hangs_is_left_behind():
+    hold = threading.Event()
+    with pytest.raises(TimeoutError):
+        within(0.01, hold.wait, 5)
+    hold.set()
+    assert within(5, abs, -1) == 1
+    with pytest.raises(ZeroDivisionError):
+        within(5, divmod, 1, 0)
