@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from . import devices, doctor, run, sites
-from .group import DEBUG, ConqureGroup, LazyCommand, on_terminal
+from .group import DEBUG, ConqureGroup, LazyCommand
+from .output import on_terminal
 
 __all__ = ["app", "main"]
 
@@ -44,7 +46,7 @@ app = typer.Typer(
     cls=_Conqure,
     no_args_is_help=True,
     context_settings={"help_option_names": ["--help", "-h"]},
-    rich_markup_mode="rich" if on_terminal() and sys.stderr.isatty() else None,
+    rich_markup_mode="rich" if on_terminal() and on_terminal(sys.stderr) else None,
     pretty_exceptions_enable=False,
 )
 app.add_typer(sites.app, name="sites")
@@ -81,4 +83,6 @@ def _conqure(
 
 def main() -> None:
     """Run the command line; this is the console script ``conqure``."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character is no reason to fail
     app(prog_name="conqure")

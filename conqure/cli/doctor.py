@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .arguments import JSONOption, SiteOption
-from .group import on_terminal
-from .output import print_json
+from .output import on_terminal, paint, print_json
 
 if TYPE_CHECKING:
     from ..doctor import Check
@@ -54,7 +53,7 @@ def print_checks(checks: Iterable[Check]) -> list[Check]:
     done: list[Check] = []
     for check in checks:
         if not done or done[-1].topic != check.topic:
-            typer.echo(("\n" if done else "") + _bold(check.topic))
+            typer.echo(("\n" if done else "") + paint(check.topic, bold=True))
         typer.echo(_line(check))
         if check.fix and check.state != "ok":
             typer.echo("\n".join(f"            {line}" for line in check.fix.splitlines()))
@@ -63,7 +62,7 @@ def print_checks(checks: Iterable[Check]) -> list[Check]:
 
 
 def _line(check: Check) -> str:
-    mark = typer.style(_SIGNS[check.state], fg=_COLOURS[check.state]) if on_terminal() else check.state.ljust(6)
+    mark = paint(_SIGNS[check.state], fg=_COLOURS[check.state]) if on_terminal() else check.state.ljust(6)
     return f"  {mark}  {check.name.ljust(20)} {check.detail}"
 
 
@@ -73,7 +72,3 @@ def _verdict(checks: list[Check]) -> str:
     if failed:
         return f"\n{len(failed)} to fix: {', '.join(failed)}."
     return "\nEverything that is installed works." + (f" Not installed: {', '.join(absent)}." if absent else "")
-
-
-def _bold(text: str) -> str:
-    return typer.style(text, bold=True) if on_terminal() else text

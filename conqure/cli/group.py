@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +19,10 @@ from qpu_executors.errors import (
     UnknownSite,
 )
 
+from .output import paint
+
 BAD_INPUT = (InvalidTask, InvalidSite, UnknownSite, UnknownDevice, UnknownDriver, UnknownEngine)
 DEBUG = "--debug"
-
-
-def on_terminal() -> bool:
-    """Whether a person looks at the output; a pipe or a file gets plain text."""
-    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def exit_code(error: ConqureError) -> int:
@@ -36,9 +32,8 @@ def exit_code(error: ConqureError) -> int:
 
 def report(error: ConqureError) -> None:
     """Print ``UnknownDevice: no device …`` on standard error."""
-    plain = not sys.stderr.isatty() or "NO_COLOR" in os.environ
-    name = type(error).__name__
-    typer.echo(f"{name if plain else typer.style(name, fg='red', bold=True)}: {error}", err=True)
+    name = paint(type(error).__name__, sys.stderr, fg="red", bold=True)
+    typer.echo(f"{name}: {error}", err=True)
 
 
 class ConqureGroup(TyperGroup):

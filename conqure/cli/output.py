@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
-from .group import on_terminal
-
 Row = Sequence[object]
+
+
+def on_terminal(stream: TextIO | None = None) -> bool:
+    """Whether a person looks at the output; a pipe or a file gets plain text."""
+    stream = stream or sys.stdout
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and "utf" in stream.encoding.lower()
+
+
+def paint(text: str, stream: TextIO | None = None, **style: Any) -> str:
+    """Text in colour, or as it is where colours are not seen or not wanted."""
+    return typer.style(text, **style) if on_terminal(stream) and "NO_COLOR" not in os.environ else text
 
 
 def print_json(value: Any) -> None:
@@ -44,8 +55,7 @@ def print_facts(facts: Sequence[tuple[str, object]]) -> None:
     """Lines of ``label  value``, for what there is one of."""
     width = max(len(label) for label, _ in facts)
     for label, value in facts:
-        name = label.ljust(width)
-        typer.echo(f"{typer.style(name, bold=True) if on_terminal() else name}  {value}")
+        typer.echo(f"{paint(label.ljust(width), bold=True)}  {value}")
 
 
 def bar(share: float, width: int) -> str:

@@ -173,3 +173,12 @@ def test_tab_offers_sites_devices_and_engines(program):
     assert offered("run", "--engine", "p") == ["parsl"]
     assert "laptop" in offered("sites", "show", "")
     assert offered("sites", "c") == ["check"]
+
+
+def test_a_terminal_without_these_characters_gets_plain_text(terminal, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = terminal("run", "bell.qasm", "--top", "1")
+    assert done.code == 0
+    assert "? and 1 more state;" in done.out
+    assert "####" in done.out
+    assert "\x1b" not in done.out
