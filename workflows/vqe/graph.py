@@ -1,0 +1,281 @@
+"""The task graph: each start is a chain of quantum nodes and classical nodes.
+
+A link of a chain is ``circuits → step``: the circuits of the points that the optimiser asked for go to the QPU pool
+(``qpus.submit(run, task)``), the optimiser's step goes to the classical pool with their futures as arguments
+(``cpus.submit(step, link, *futures)``). The engine brings the counts to the step when they are there; the chains of
+all starts share the QPUs, so a QPU serves one start while another solves classically. This process only unrolls:
+when a step is done, it submits the next link. It sleeps on one queue; there is no thread per start and no polling.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass, field
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from qpu_executors import QuantumResult, QuantumTask, run
+
+from .errors import CannotResume
+from .nodes import Link, Plan, Stepped, step, submit_after, tell
+from .optimizers import Search
+from .pauli import Floats
+from .progress import Progress
+from .record import RunFolder
+from .result import Circuit, Start, Step
+
+ATTEMPTS = 5  # of one circuit or step whose failures are transient
+_RETRY_S = 0.05  # before the second attempt; doubled for each further one
+# What engines raise when a worker is gone; by name, so that no engine is imported.
+_LOST = {"WorkerLost", "ManagerLost", "KilledWorker", "BrokenProcessPool"}
+
+
+@dataclass(eq=False)
+class Chain:
+    """Where one start is.
+
+    Attributes:
+        points: of the present link; number: the link's, from 0; evaluations: points measured in the links before.
+        inputs: the present link's circuits: futures, or results that the log had.
+        unseen: circuits of this link whose end this process has not seen.
+        failed: why the step failed, kept until all circuits have been seen.
+    """
+
+    start: int
+    search: Search
+    points: Floats
+    number: int = 0
+    evaluations: int = 0
+    last: bool = False
+    done: bool = False
+    tasks: list[QuantumTask] = field(default_factory=list)
+    inputs: list[Future[QuantumResult] | QuantumResult] = field(default_factory=list)
+    attempts: dict[int, int] = field(default_factory=dict)  # number of a task, -1 for the step -> times submitted
+    unseen: int = 0
+    node: Future[Stepped] | None = None
+    failed: BaseException | None = None
+    history: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def advance(self, stepped: Stepped) -> None:
+        """Take in what the step of the present link gave: go to the next link, or to the end."""
+        self.search, self.done = stepped.search, self.last
+        self.evaluations += len(self.points)
+        seen = (stepped.energies[0], stepped.errors[0]) if self.last else (self.search.energy, self.search.error)
+        self.history.append((self.evaluations, float(seen[0]), float(seen[1])))
+        self.number += 1
+        self.last = not len(stepped.asked)
+        self.points = self.search.point[None] if self.last else stepped.asked
+
+
+class TaskGraph:
+    """Runs a plan on two pools.
+
+    Attributes:
+        circuits, steps: what ran where, in the order it was seen.
+        retries: circuits and steps that were submitted again.
+    """
+
+    def __init__(self, plan: Plan, qpus: Executor, cpus: Executor, folder: RunFolder | None, progress: Progress) -> None:
+        self.plan, self.qpus, self.cpus, self.folder, self.progress = plan, qpus, cpus, folder, progress
+        self.circuits: list[Circuit] = []
+        self.steps: list[Step] = []
+        self.retries = 0
+        searches = [plan.search(start) for start in range(plan.starts)]
+        self.chains = [Chain(start, search, search.ask()) for start, search in enumerate(searches)]
+        self._session = 0
+        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._awaited = 0  # circuits submitted whose end this process has not seen
+        self._results: dict[tuple[int, int, int], QuantumResult] = {}  # (start, link, task): from the log, and final
+
+    def run(self) -> list[Start]:
+        """Go to the end of every start.
+
+        Raises:
+            ConqureError: a circuit failed for good. CannotResume: the log does not fit the plan.
+            KeyboardInterrupt: as it comes. Whatever it is, what waits in the pools is cancelled.
+        """
+        self._replay()
+        try:
+            for chain in self.chains:
+                self._unroll(chain)
+            while self._awaited or not all(chain.done for chain in self.chains):
+                self._events.get()()
+        except BaseException:
+            self._cancel()
+            raise
+        return [self._finished(chain) for chain in self.chains]
+
+    def _unroll(self, chain: Chain) -> None:
+        """Submit a chain's present link."""
+        if chain.done:
+            return
+        chain.tasks = self.plan.tasks(chain.start, chain.evaluations, chain.points, chain.last)
+        chain.attempts, chain.unseen = {}, 0
+        known = [self._results.get((chain.start, chain.number, i)) for i in range(len(chain.tasks))]
+        chain.inputs = [result or self._submit(chain, i) for i, result in enumerate(known)]
+        self._submit_step(chain)
+
+    def _submit(self, chain: Chain, number: int) -> Future[QuantumResult]:
+        chain.attempts[number] = attempt = chain.attempts.get(number, 0) + 1
+        task = chain.tasks[number]
+        if attempt > 1:
+            task = task.replace(task_id=f"{task.task_id}-{attempt}", created_at=time.time())
+        future: Future[QuantumResult] = self.qpus.submit(run, task)
+        self._awaited += 1
+        chain.unseen += 1
+        seen = partial(self._circuit_seen, chain, chain.number, number, future)
+        future.add_done_callback(lambda _: self._events.put(seen))
+        return future
+
+    def _submit_step(self, chain: Chain) -> None:
+        chain.attempts[-1] = chain.attempts.get(-1, 0) + 1
+        chain.failed = None
+        plan, offset = self.plan, self.plan.problem.hamiltonian.offset
+        link = Link(chain.search, chain.points, plan.groups, offset, plan.batched, chain.last)
+        chain.node = node = submit_after(self.cpus, step, link, chain.inputs)
+        node.add_done_callback(lambda _: self._events.put(partial(self._step_seen, chain, node)))
+
+    def _circuit_seen(self, chain: Chain, link: int, number: int, future: Future[QuantumResult]) -> None:
+        self._awaited -= 1
+        if _error_of(future) is None:
+            self._record_circuit(chain, link, number, future.result())
+        if chain.number == link:  # a quick engine may have run the step before it told us of the circuit
+            chain.unseen -= 1
+            if chain.failed is not None and not chain.unseen:
+                self._try_again(chain, chain.failed)
+
+    def _step_seen(self, chain: Chain, node: Future[Stepped]) -> None:
+        error = _error_of(node)
+        if error is None:
+            self._record_step(chain, node.result())
+            self._unroll(chain)
+        elif chain.unseen:  # first see which of its circuits failed
+            chain.failed = error
+        else:
+            self._try_again(chain, error)
+
+    def _record_circuit(self, chain: Chain, link: int, number: int, result: QuantumResult) -> None:
+        times = {"started_at": result.started_at, "ended_at": result.ended_at, "session": self._session}
+        done = Circuit(chain.start, link, task=number, device_id=result.device_id, **times)  # type: ignore[arg-type]
+        self.circuits.append(done)
+        self.progress.ran(done)
+        if chain.number == link and chain.last or chain.done:
+            self._results[chain.start, link, number] = result
+        if self.folder is not None:
+            self.folder.append({"kind": "circuit", **done.to_dict(), "shots": result.shots, "counts": result.counts})
+
+    def _record_step(self, chain: Chain, stepped: Stepped) -> None:
+        done = Step(
+            chain.start, chain.number, stepped.started_at, stepped.ended_at, self._session, worker=stepped.worker
+        )
+        self.steps.append(done)
+        if self.folder is not None:
+            measured = {"points": chain.points, "energies": stepped.energies, "errors": stepped.errors}
+            self.folder.append(
+                {"kind": "step", **done.to_dict(), **{name: array.tolist() for name, array in measured.items()}}
+            )
+        chain.advance(stepped)
+        self.progress.advanced(chain.start, *chain.history[-1], chain.done)
+
+    def _try_again(self, chain: Chain, error: BaseException) -> None:
+        """Submit again what failed of a link, if it may succeed the next time; else give up the run."""
+        broken = {i: e for i, f in enumerate(chain.inputs) if isinstance(f, Future) and (e := _error_of(f))}
+        causes = broken or {-1: error}
+        for number, cause in causes.items():
+            if not _is_transient(cause) or chain.attempts[number] >= ATTEMPTS:
+                raise cause
+        self.retries += len(causes)
+        self.progress.retried(chain.start, next(iter(causes.values())))
+
+        def submit() -> None:
+            for number in broken:
+                chain.inputs[number] = self._submit(chain, number)
+            self._submit_step(chain)
+
+        wait = _RETRY_S * 2 ** (max(chain.attempts[number] for number in causes) - 1)
+        timer = threading.Timer(wait, self._events.put, [submit])
+        timer.daemon = True
+        timer.start()
+
+    def _cancel(self) -> None:
+        for chain in self.chains:
+            for future in (chain.node, *chain.inputs):
+                if isinstance(future, Future):
+                    with contextlib.suppress(NotImplementedError):  # Parsl's own futures cannot be cancelled
+                        future.cancel()
+
+    def _finished(self, chain: Chain) -> Start:
+        """The final state of a chain, from the counts of its last link."""
+        results = [self._results[chain.start, chain.number - 1, i] for i in range(len(self.plan.groups))]
+        _, energy, error = chain.history[-1]
+        in_z = [r.counts[0] for r, g in zip(results, self.plan.groups, strict=True) if set(g.basis) <= {"Z", "I"}]
+        counts = in_z[0] if in_z else {}
+        mode = max(counts, key=lambda bits: (counts[bits], bits)) if counts else None
+        return Start(
+            chain.start,
+            tuple(chain.history),
+            chain.search.parameters,
+            energy,
+            error,
+            bitstring=mode,
+            share=counts[mode] / sum(counts.values()) if mode else None,
+            mass=self.plan.problem.mass_on_optimum(counts) if counts else None,
+            counts=counts,
+        )
+
+    def _replay(self) -> None:
+        """Bring every chain to where the log ends: fresh optimisers are told the energies it holds."""
+        if self.folder is None:
+            return
+        for record in self.folder.records:
+            if record["kind"] == "session":
+                self._session = record["session"] + 1
+            elif record["kind"] == "circuit":
+                self._replay_circuit(record)
+            elif record["kind"] == "step":
+                self._replay_step(self.chains[record["start"]], record)
+        self.folder.append({"kind": "session", "session": self._session, "at": time.time()})
+
+    def _replay_circuit(self, record: dict[str, Any]) -> None:
+        done = Circuit.from_dict(record)
+        self.circuits.append(done)
+        self._results[done.start, done.link, done.task] = QuantumResult(
+            task_id=f"recorded-{done.start}-{done.link}-{done.task}",
+            device_id=done.device_id,
+            counts=tuple(record["counts"]),
+            shots=record["shots"],
+            queue_s=0.0,
+            run_s=done.ended_at - done.started_at,
+            started_at=done.started_at,
+            ended_at=done.ended_at,
+        )
+
+    def _replay_step(self, chain: Chain, record: dict[str, Any]) -> None:
+        points, energies, errors = (np.array(record[name]) for name in ("points", "energies", "errors"))
+        if (record["link"], points.shape) != (chain.number, chain.points.shape) or not np.allclose(points, chain.points):
+            raise CannotResume(
+                f"link {record['link']} of start {chain.start} in the log measured other points than this program asks "
+                "for. Resume with the versions that run.json names, or start anew."
+            )
+        search, asked = tell(chain.search, chain.points, energies, errors, chain.last)
+        self.steps.append(Step.from_dict(record))
+        chain.advance(Stepped(search, energies, errors, asked))
+        self.progress.advanced(chain.start, *chain.history[-1], chain.done)
+
+
+def _error_of(future: Future[Any]) -> BaseException | None:
+    if future.cancelled():
+        return CancelledError("the engine cancelled it")
+    return future.exception()
+
+
+def _is_transient(error: BaseException) -> bool:
+    named = {cls.__name__ for cls in type(error).__mro__}
+    return bool(getattr(error, "transient", False) or named & _LOST)

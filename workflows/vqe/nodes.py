@@ -1,0 +1,172 @@
+"""What travels: `Plan` makes the quantum tasks, `step` is the classical node and `Link` what it is given."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from qpu_executors import QuantumResult, QuantumTask
+
+from .ansatz import Ansatz
+from .optimizers import Search, Settings
+from .pauli import Floats, Group, estimate
+from .problems import Problem
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What stays the same during a run.
+
+    Attributes:
+        shots, final_shots: repetitions of each circuit of the search, and of the final state's.
+        seed: everything random in the run follows from it.
+        batched: the points of one ask are the rows of one task per group, instead of a task for every circuit.
+    """
+
+    problem: Problem
+    ansatz: Ansatz
+    optimizer: Settings
+    starts: int
+    shots: int
+    final_shots: int
+    seed: int
+    device_id: str = "any"
+    priority: str = "MEDIUM"
+    batched: bool = False
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return self.problem.hamiltonian.groups
+
+    @cached_property
+    def programs(self) -> tuple[str, ...]:
+        """One program per group of terms that are measured together."""
+        circuit = self.optimizer.circuit(self.ansatz)
+        return tuple(circuit.program(group.basis) for group in self.groups)
+
+    @cached_property
+    def evaluations(self) -> int:
+        """Energies per start that the optimiser will ask for, at most, and the final state's."""
+        return self.optimizer.evaluations(self.ansatz) + 1
+
+    def search(self, start: int) -> Search:
+        """The optimiser of one start at its random initial parameters."""
+        x0 = self.ansatz.initial(np.random.default_rng([self.seed, start]))
+        return self.optimizer.begin(self.ansatz, x0, self.seed + start)
+
+    def tasks(self, start: int, evaluation: int, points: Floats, last: bool) -> list[QuantumTask]:
+        """The circuits of some points, point by point and group by group; ``evaluation`` counts the first point."""
+        groups, shots = range(len(self.groups)), self.final_shots if last else self.shots
+        if self.batched:
+            return [self._task(start, evaluation, group, points, shots) for group in groups]
+        return [
+            self._task(start, evaluation + k, group, points[k : k + 1], shots)
+            for k in range(len(points))
+            for group in groups
+        ]
+
+    def _task(self, start: int, evaluation: int, group: int, points: Floats, shots: int) -> QuantumTask:
+        # The seed depends on the circuit's place in the run only: no engine and no order of events changes a result.
+        seeds = np.random.SeedSequence(self.seed, spawn_key=(start, evaluation, group))
+        return QuantumTask(
+            self.programs[group],
+            device_id=self.device_id,
+            shots=shots,
+            parameter_values=points,  # type: ignore[arg-type]
+            seed=int(seeds.generate_state(1)[0]),
+            priority=self.priority,  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a step needs beside the results of its circuits. ``last``: the final state is measured, no search goes on."""
+
+    search: Search
+    points: Floats
+    groups: tuple[Group, ...]
+    offset: float
+    batched: bool
+    last: bool
+
+    def counts(self, results: Sequence[QuantumResult]) -> list[list[Mapping[str, int]]]:
+        """Counts by point and group."""
+        if self.batched:
+            return [[result.counts[k] for result in results] for k in range(len(self.points))]
+        n = len(self.groups)
+        return [[result.counts[0] for result in results[k : k + n]] for k in range(0, len(results), n)]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """What a step gives back. ``asked``: the points of the next link; no rows when the search is over."""
+
+    search: Search
+    energies: Floats
+    errors: Floats
+    asked: Floats
+    worker: str = ""
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+
+def step(link: Link, *results: QuantumResult) -> Stepped:
+    """The classical node: energies from counts, then one step of the optimiser. It changes nothing outside."""
+    started_at = time.time()
+    energies, errors = np.array([estimate(link.groups, link.offset, counts) for counts in link.counts(results)]).T
+    search, asked = tell(link.search, link.points, energies, errors, link.last)
+    worker = f"{socket.gethostname()}/{os.getpid()}/{threading.get_native_id()}"
+    return Stepped(search, energies, errors, asked, worker, started_at, time.time())
+
+
+def tell(search: Search, points: Floats, energies: Floats, errors: Floats, last: bool) -> tuple[Search, Floats]:
+    """The search after some energies, and the points it asks for next (none after the final state)."""
+    if last:
+        return search, points[:0]
+    search = search.tell(points, energies, errors)
+    return search, search.ask()
+
+
+def submit_after(pool: Executor, fn: Callable[..., Any], first: Any, inputs: Sequence[Any]) -> Future[Any]:
+    """``pool.submit(fn, first, *inputs)`` where inputs may be futures.
+
+    CONQURE's pools know what to do with futures. The standard library's own pools do not: for them the call is
+    submitted when the last input is there.
+    """
+    if not type(pool).__module__.startswith("concurrent.futures"):
+        return pool.submit(fn, first, *inputs)
+    outcome: Future[Any] = Future()
+    waiting = [item for item in inputs if isinstance(item, Future)]
+    left, lock = [len(waiting) + 1], threading.Lock()
+
+    def arrived(_: Any) -> None:
+        with lock:
+            left[0] -= 1
+            if left[0]:
+                return
+        try:
+            values = [item.result() if isinstance(item, Future) else item for item in inputs]
+            pool.submit(fn, first, *values).add_done_callback(lambda done: _copy(done, outcome))
+        except BaseException as error:
+            outcome.set_exception(error)
+
+    for item in waiting:
+        item.add_done_callback(arrived)
+    arrived(None)
+    return outcome
+
+
+def _copy(done: Future[Any], outcome: Future[Any]) -> None:
+    try:
+        outcome.set_result(done.result())
+    except BaseException as error:
+        outcome.set_exception(error)

@@ -1,0 +1,102 @@
+"""How a run shows that it is alive: bars on a terminal, a line now and then in a pipe, nothing for a program."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+from .nodes import Plan
+from .result import Circuit
+
+
+class Progress(Protocol):
+    """Is told what happens, in the thread that called `solve`."""
+
+    def begin(self, plan: Plan) -> None: ...
+    def ran(self, circuit: Circuit) -> None: ...
+    def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None: ...
+    def retried(self, start: int, error: BaseException) -> None: ...
+    def end(self) -> None:
+        """The run is over, or given up."""
+        ...
+
+
+class Silent:
+    """Shows nothing."""
+
+    def begin(self, plan: Plan) -> None: ...
+    def ran(self, circuit: Circuit) -> None: ...
+    def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None: ...
+    def retried(self, start: int, error: BaseException) -> None: ...
+    def end(self) -> None: ...
+
+
+class Lines(Silent):
+    """A line when a start ends and at most one every ``interval_s`` seconds in between."""
+
+    def __init__(self, stream: TextIO | None = None, interval_s: float = 2.0) -> None:
+        self._stream, self._interval_s = stream or sys.stderr, interval_s
+
+    def begin(self, plan: Plan) -> None:
+        self._total, self._energies = plan.evaluations, dict[int, float]()
+        self._done = [0] * plan.starts
+        self._next = time.monotonic() + self._interval_s
+
+    def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None:
+        self._done[start], self._energies[start] = evaluations, energy
+        if done:
+            self._print(f"start {start} done after {evaluations - 1} evaluations: energy {energy:.4f} ± {error:.4f}")
+        elif time.monotonic() > self._next:
+            self._next = time.monotonic() + self._interval_s
+            low = min(self._energies, key=self._energies.__getitem__)
+            total = self._total * len(self._done)
+            self._print(f"{sum(self._done)} of {total} evaluations, lowest energy {self._energies[low]:.4f} (start {low})")
+
+    def retried(self, start: int, error: BaseException) -> None:
+        self._print(f"start {start}: trying again after {type(error).__name__}: {error}")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class Bars(Silent):
+    """One bar per start, redrawn four times a second."""
+
+    def begin(self, plan: Plan) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns: list[Any] = [
+            TextColumn("start {task.fields[start]}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("[bold]{task.fields[energy]}", justify="right"),
+            TimeElapsedColumn(),
+        ]
+        self._bars = Progress(*columns, console=Console(stderr=True), refresh_per_second=4, expand=True)
+        self._rows = [
+            self._bars.add_task("", total=plan.evaluations, start=start, energy="…") for start in range(plan.starts)
+        ]
+        self._bars.start()
+
+    def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None:
+        # An optimiser may stop before its limit: then the bar is as long as what was needed.
+        total = {"total": evaluations} if done else {}
+        text = f"{energy:.3f} ± {error:.3f}"
+        self._bars.update(self._rows[start], completed=evaluations, energy=text, **total)
+        if done:
+            self._bars.stop_task(self._rows[start])
+
+    def retried(self, start: int, error: BaseException) -> None:
+        self._bars.console.print(f"start {start}: trying again after {type(error).__name__}: {error}", markup=False)
+
+    def end(self) -> None:
+        self._bars.stop()
+
+
+def show_progress(wanted: bool | None = None) -> Progress:
+    """Bars on a terminal, lines in a pipe; nothing if not wanted."""
+    if wanted is False:
+        return Silent()
+    return Bars() if sys.stderr.isatty() else Lines()
