@@ -7,6 +7,7 @@ The engine is a name because a workflow is written once and run on any of them; 
 from __future__ import annotations
 
 import difflib
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, contextmanager
@@ -23,6 +24,7 @@ from qpu_executors.threads import QPUThreadPool
 from .cpu_threads import CPUThreadPool
 
 Pools = tuple[Executor, Executor]
+GRACE_S = 5.0  # after an error or Ctrl-C, this long is left to the circuits that run, so that devices close in order
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,17 @@ def _opener(name: str) -> Callable[..., AbstractContextManager[Pools]]:
 @contextmanager
 def _open_threads(site: Site) -> Iterator[Pools]:
     qpus, cpus = QPUThreadPool(site.qpus), CPUThreadPool(site.cpu_workers)
-    failed = True
     try:
         yield qpus, cpus
-        failed = False
-    finally:
-        # First the classical pool: its calls may wait for circuits, and what circuits wait for has been submitted.
-        cpus.shutdown(wait=True, cancel_futures=failed)
-        qpus.shutdown(wait=True, cancel_futures=failed)
+    except BaseException:
+        cpus.shutdown(wait=False, cancel_futures=True)
+        ending = threading.Thread(target=qpus.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+        ending.start()
+        ending.join(GRACE_S)
+        raise
+    # First the classical pool: its calls may wait for circuits, and what circuits wait for has been submitted.
+    cpus.shutdown()
+    qpus.shutdown()
 
 
 # Name: the module with its open_engine ('' is here), and the package that must be installed.

@@ -107,4 +107,4 @@ def test_no_thread_is_left_after_shutdown():
     before = threading.active_count()
     with CPUThreadPool(3) as pool:
         wait([pool.submit(a_thousand) for _ in range(10)])
-    assert threading.active_count() == before
+    assert threading.active_count() <= before

@@ -1,6 +1,7 @@
 """The command as a whole: help, versions, exit codes, terminals, pipes, and commands that load when used."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -93,6 +94,17 @@ def test_debug_shows_the_traceback_wherever_it_stands(program, arguments):
     assert done.code == 1
     assert "Traceback (most recent call last)" in done.err
     assert "UnknownSite: no site 'nowhere'" in done.err
+
+
+def test_control_c_ends_a_run_with_exit_code_130_and_no_traceback(folder):
+    (folder / "conqure.toml").write_text('[qpu.slow]\ndriver = "fake"\nqubits = 2\noptions = { delay_s = 1.5 }\n')
+    command = [Path(sys.executable).with_name("conqure"), "run", "bell.qasm"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1.5)  # reading OpenQASM takes about one second, the circuit one and a half
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert "Traceback" not in err
 
 
 def test_a_pipe_gets_plain_text(program):
