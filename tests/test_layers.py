@@ -39,6 +39,7 @@ IS_ABOUT = {
     "qpu_executors.drivers.statevector": {"numpy"},
     "qpu_executors.drivers.unitaries": {"numpy"},
     "qpu_executors.drivers.emulated": {"numpy"},
+    "qpu_executors.drivers.circuits": {"qiskit"},
     "qpu_executors.drivers.aer": {"qiskit", "qiskit_aer"},
     "qpu_executors.drivers.qiskit_backend": {"qiskit"},
     "qpu_executors.drivers.pennylane_device": {"pennylane", "numpy"},
