@@ -1,0 +1,102 @@
+"""`parsl_config`: the whole `parsl.Config` of a site."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import tempfile
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+from parsl import Config
+from parsl.dataflow.dependency_resolvers import DEEP_DEPENDENCY_RESOLVER
+from parsl.executors.base import ParslExecutor
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.providers.base import ExecutionProvider
+
+from qpu_executors import InvalidSite, Site
+
+from .executor import QPUExecutor
+from .htex import PinnedHTEX, cpu_executor
+from .in_process import QPUThreadExecutor
+
+QPU_MODES = ("threads", "workers", "htex")
+
+
+def parsl_config(
+    site: Site | str | Path | None = None,
+    *,
+    qpu_mode: str | None = None,
+    cpu_workers: int | None = None,
+    qpu_provider: ExecutionProvider | None = None,
+    cpu_provider: ExecutionProvider | None = None,
+    run_dir: str | None = None,
+    retries: int = 2,
+    **options: Any,
+) -> Config:
+    """A `parsl.Config` with the site's QPUs and classical workers.
+
+    Args:
+        site: a `Site`, a site file or a site's name; the default is the site to use here (see `Site.load`).
+        qpu_mode: where QPU tasks run: in ``threads`` of this program, on ``workers`` that hold a QPU each
+            (`QPUExecutor`), or on stock ``htex`` workers (`PinnedHTEX`, one executor per QPU). Default: the site's.
+        cpu_workers: classical tasks at the same time, on an HTEX named ``cpu``; 0 for no classical executor.
+            Default: the site's.
+        qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
+        run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit.
+        retries: how often a task is tried again after an error that may pass (`retry_transient`).
+        options: any other argument of `parsl.Config`.
+
+    The rest is quiet: no log files unless asked (``initialize_logging=True``), no usage tracking. Futures inside
+    lists and dicts of arguments are resolved. A classical app without ``executors=`` always runs on ``cpu``.
+
+    >>> with parsl.load(parsl_config("laptop")): ...
+    """
+    site = Site.load(site)
+    workers = site.cpu_workers if cpu_workers is None else cpu_workers
+    cpu = cpu_executor(workers=workers, provider=cpu_provider) if workers else None
+    logging.getLogger("parsl").addHandler(logging.NullHandler())  # errors reach the futures, not also the terminal
+    defaults: dict[str, Any] = {
+        "executors": [*_qpu_executors(site, qpu_mode or site.qpu_mode, qpu_provider, cpu), *([cpu] if cpu else [])],
+        "run_dir": run_dir or _temporary_folder(),
+        "retries": retries,
+        "retry_handler": retry_transient,
+        "dependency_resolver": DEEP_DEPENDENCY_RESOLVER,
+        "initialize_logging": False,
+        "usage_tracking": 0,
+        "strategy": "simple",
+        "strategy_period": 0.25,  # the first blocks start after this; looking costs some microseconds
+    }
+    return Config(**(defaults | options))
+
+
+def retry_transient(exception: Exception, task_record: Any) -> float:
+    """A retry handler for `parsl.Config`: try again what may pass, e.g. a lost device, and nothing else.
+
+    >>> Config(retries=2, retry_handler=retry_transient)
+    """
+    if isinstance(exception, CancelledError):
+        return float("inf")
+    lost = isinstance(exception, (WorkerLost, ManagerLost))
+    return 1.0 if lost or getattr(exception, "transient", False) else float("inf")
+
+
+def _qpu_executors(
+    site: Site, mode: str, provider: ExecutionProvider | None, cpu: ParslExecutor | None
+) -> list[ParslExecutor]:
+    classical = cpu or "refuse"
+    if mode == "threads":
+        return [QPUThreadExecutor(qpus=site.qpus, classical=classical)]
+    if mode == "workers":
+        return [QPUExecutor(qpus=site.qpus, provider=provider, classical=classical)]
+    if mode == "htex":
+        return [PinnedHTEX(qpu, classical=classical) for qpu in site.qpus]
+    raise InvalidSite(f"qpu_mode is {mode!r}. Choose one of {', '.join(QPU_MODES)}.")
+
+
+def _temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="conqure-parsl-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

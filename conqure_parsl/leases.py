@@ -1,0 +1,209 @@
+"""Who holds which QPU and what it does next: the whole state of a `QPUExecutor`, free of I/O.
+
+Every QPU has as many leases as slots, over all blocks together, and a worker holds one lease and runs one task at a
+time: that is the exclusivity. A worker without a lease is a spare. Which task goes next is `TaskQueue`'s rule. Where
+there are fewer workers than leases, an idle worker changes its QPU when the next task by the rule is for a QPU that
+no worker holds.
+
+Not thread-safe; the broker calls it under its lock and carries out the orders that come back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from qpu_executors import QPU, ConqureError, DeviceError, Entry, TaskQueue
+
+OPENING_TRIES = 3  # workers that die while they open a device, before we stop trying
+
+
+@dataclass(slots=True)
+class Call:
+    """What an `Entry` carries here: the caller's future and the call as bytes."""
+
+    future: Future[Any]
+    payload: bytes
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker process, as the broker sees it."""
+
+    name: str
+    block_id: str
+    pid: int
+    host: str
+    send: Callable[[bytes], None] = lambda data: None
+    qpu: QPU | None = None
+    ready: bool = False
+    entry: Entry | None = None
+    idle_since: float = 0.0
+
+    def describe(self) -> str:
+        holds = f" that held {self.qpu.device_id!r}" if self.qpu else ""
+        return f"the worker{holds} (process {self.pid} on {self.host}, block {self.block_id})"
+
+
+Order = tuple[Worker, QPU | Entry]  # open this QPU, or run this task
+
+
+class Leases:
+    """The QPUs of an executor, its workers and the tasks that wait."""
+
+    def __init__(self, qpus: Iterable[QPU], aging_s: float) -> None:
+        self.queue = TaskQueue(qpus, aging_s)
+        self.workers: set[Worker] = set()
+        self.broken: dict[str, ConqureError] = {}
+        self._free = {device_id: qpu.slots for device_id, qpu in self.queue.qpus.items()}
+        self._holders: dict[str, int] = dict.fromkeys(self._free, 0)
+        self._deaths: dict[str, int] = dict.fromkeys(self._free, 0)
+
+    # What the submitter does
+
+    def submit(self, entry: Entry, now: float) -> list[Order]:
+        """A new task; `UnknownDevice` if no QPU fits, or why those that fit cannot be opened."""
+        fitting = self.queue.fits(entry.device_id)
+        if self.broken and (why := self._why_broken(fitting)):
+            raise why
+        self.queue.push(entry, now)
+        idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
+        for worker in sorted(idle, key=lambda worker: worker.idle_since):
+            if worker.qpu in fitting and (next_ := self._pop(worker)):
+                return [(worker, next_)]
+        return self._lend_idle(idle)
+
+    def stranded(self) -> list[tuple[Entry, ConqureError]]:
+        """Take out the tasks that wait for broken QPUs only."""
+        found = []
+        for entry in self.queue.waiting() if self.broken else ():
+            if why := self._why_broken(self.queue.fits(entry.device_id)):
+                self.queue.cancel(entry.entry_id)
+                found.append((entry, why))
+        return found
+
+    def wake_idle(self) -> list[Order]:
+        """Tasks for idle workers, after a session has let go of a QPU."""
+        idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
+        return [(worker, entry) for worker in idle if (entry := self._pop(worker)) is not None]
+
+    # What workers do
+
+    def joined(self, worker: Worker) -> list[Order]:
+        """A worker has started: it gets a lease, or becomes a spare."""
+        self.workers.add(worker)
+        return self._lend(worker)
+
+    def opened(self, worker: Worker) -> list[Order]:
+        """A worker has opened the QPU it was told to."""
+        worker.ready = True
+        self._deaths[worker.qpu.device_id] = 0  # type: ignore[union-attr]
+        return self._next(worker)
+
+    def failed(self, worker: Worker, error: ConqureError) -> list[Order]:
+        """A worker cannot open its QPU, and no other one could either."""
+        device_id = worker.qpu.device_id  # type: ignore[union-attr]
+        self.broken[device_id] = error
+        self._return_lease(worker)
+        return self._lend(worker)
+
+    def done(self, worker: Worker) -> tuple[Entry | None, list[Order]]:
+        """A worker has finished its task; the task, and what the worker does next."""
+        entry, worker.entry = worker.entry, None
+        return entry, self._next(worker)
+
+    def lost(self, worker: Worker, why: str) -> tuple[Entry | None, list[Order]]:
+        """A worker is gone; the task it ran, if any, and which spares take over."""
+        self.workers.discard(worker)
+        if worker.qpu is not None:
+            device_id = worker.qpu.device_id
+            if not worker.ready:
+                self._note_death(device_id, why)
+            self._return_lease(worker)
+        spares = [spare for spare in self.workers if spare.qpu is None]
+        entry, worker.entry = worker.entry, None
+        return entry, self._lend(spares[0]) if spares else []
+
+    def all_broken(self) -> bool:
+        return len(self.broken) == len(self.queue.qpus)
+
+    # The rules
+
+    def _pop(self, worker: Worker) -> Entry | None:
+        """The next task for the QPU of this worker, now the worker's; cancelled ones are dropped."""
+        while (entry := self.queue.pop(worker.qpu.device_id)) is not None:  # type: ignore[union-attr]
+            if entry.item.future.set_running_or_notify_cancel():
+                worker.entry = entry
+                return entry
+        return None
+
+    def _next(self, worker: Worker) -> list[Order]:
+        if unheld := self._unheld():
+            wanted = self._most_urgent([worker.qpu, *unheld])  # type: ignore[list-item]
+            if wanted is not None and wanted is not worker.qpu:
+                self._return_lease(worker)
+                return [self._give(worker, wanted)]
+        entry = self._pop(worker)
+        if entry is not None:
+            return [(worker, entry)]
+        worker.idle_since = time.monotonic()
+        return []
+
+    def _lend(self, worker: Worker) -> list[Order]:
+        """A lease for a worker without one: the most wanted QPU that nobody holds, else the one with fewest holders."""
+        free = [self.queue.qpus[d] for d, n in self._free.items() if n > 0 and d not in self.broken]
+        if not free:
+            return []
+        wanted = self._most_urgent(self._unheld()) or min(free, key=lambda qpu: self._holders[qpu.device_id])
+        return [self._give(worker, wanted)]
+
+    def _lend_idle(self, idle: list[Worker]) -> list[Order]:
+        """A task came that no worker's QPU fits: the worker that has idled longest changes over, if one idles."""
+        unheld = self._unheld()
+        wanted = self._most_urgent(unheld) if idle and unheld else None
+        if wanted is None:
+            return []
+        worker = min(idle, key=lambda worker: worker.idle_since)
+        self._return_lease(worker)
+        return [self._give(worker, wanted)]
+
+    def _unheld(self) -> list[QPU]:
+        """QPUs that no worker holds: there are fewer workers than QPUs, or one has just died."""
+        if all(self._holders.values()):
+            return []
+        return [self.queue.qpus[d] for d, n in self._holders.items() if n == 0 and d not in self.broken]
+
+    def _most_urgent(self, qpus: list[QPU]) -> QPU | None:
+        """The QPU whose next task comes first by the rule of the queue; ``None`` if no task waits for any of them."""
+        heads = []
+        for qpu in qpus:
+            if (entry := self.queue.pop(qpu.device_id)) is not None:
+                heads.append((entry, qpu))
+                self.queue.push_back(entry)
+        return min(heads, key=lambda head: head[0].key)[1] if heads else None
+
+    def _give(self, worker: Worker, qpu: QPU) -> Order:
+        worker.qpu, worker.ready = qpu, False
+        self._free[qpu.device_id] -= 1
+        self._holders[qpu.device_id] += 1
+        return worker, qpu
+
+    def _return_lease(self, worker: Worker) -> None:
+        device_id = worker.qpu.device_id  # type: ignore[union-attr]
+        worker.qpu, worker.ready = None, False
+        self._free[device_id] += 1
+        self._holders[device_id] -= 1
+
+    def _note_death(self, device_id: str, why: str) -> None:
+        self._deaths[device_id] += 1
+        if self._deaths[device_id] >= OPENING_TRIES:
+            self.broken[device_id] = DeviceError(
+                f"device {device_id!r} cannot be used: {OPENING_TRIES} workers in a row died while opening it. {why}"
+            )
+
+    def _why_broken(self, fitting: list[QPU]) -> ConqureError | None:
+        errors = [self.broken.get(qpu.device_id) for qpu in fitting]
+        return errors[0] if all(errors) else None
