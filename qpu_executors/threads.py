@@ -86,16 +86,23 @@ class QPUThreadPool(Executor):
     def session(self, device_id: str = "any", *, hold: bool = False) -> Iterator[QPUSession]:
         """Keep a loop on one QPU; with ``hold`` nobody else's tasks run there meanwhile."""
         name = f"session-{next(self._ids)}"
-        with self._lock:
-            bound = self._queue.open_session(name, device_id, hold)
+        bound = self.open_session(name, device_id, hold)
         try:
             yield QPUSession(self, name, bound)
         finally:
-            with self._lock:
-                self._queue.close_session(name)
-                woken = self._refill(bound)
-            for slot, entry in woken:
-                slot.inbox.put(entry)
+            self.close_session(name)
+
+    def open_session(self, name: str, device_id: str = "any", hold: bool = False) -> str:
+        """Bind the session of this name, for `submit_to`; returns its QPU's name."""
+        with self._lock:
+            return self._queue.open_session(name, device_id, hold)
+
+    def close_session(self, name: str) -> None:
+        with self._lock:
+            self._queue.close_session(name)
+            woken = [pair for device_id in self._idle for pair in self._refill(device_id)]
+        for slot, entry in woken:
+            slot.inbox.put(entry)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As in the standard library: waiting tasks still run, unless ``cancel_futures``."""
