@@ -75,33 +75,35 @@ def check_python() -> Check:
 
 
 def check_packages() -> Iterator[Check]:
-    """Each package that CONQURE or one of its extras asks for, with its version."""
-    seen = set()
-    for name, lowest, extra in _requirements():
-        if name in seen:
-            continue
-        seen.add(name)
+    """Each installed package that CONQURE or one of its extras asks for; what an extra lacks, in one line each."""
+    absent: dict[str, list[str]] = {}
+    for name, (lowest, extra) in _requirements().items():
         version = _version(name)
-        wanted = f"pip install {f'{chr(39)}conqure[{extra}]{chr(39)}' if extra else 'conqure'}"
-        used_by = f"for the extra '{extra}'" if extra else "always needed"
         if version is None:
-            state = ABSENT if extra else FAILED
-            yield Check("packages", name, state, f"not installed, {used_by}", wanted)
+            absent.setdefault(extra, []).append(name)
         elif _numbers(version) < _numbers(lowest):
-            yield Check(
-                "packages", name, FAILED, f"{version}, needs {lowest}", f"pip install --upgrade '{name}>={lowest}'"
-            )
+            fix = f"pip install --upgrade '{name}>={lowest}'"
+            yield Check("packages", name, FAILED, f"{version}, needs {lowest}", fix)
         else:
             yield Check("packages", name, OK, version)
+    for extra, names in absent.items():
+        detail = f"not installed: {', '.join(names)}"
+        if extra:
+            yield Check("packages", f"extra '{extra}'", ABSENT, detail, f"pip install 'conqure[{extra}]'")
+        else:
+            yield Check("packages", "base", FAILED, detail, "pip install conqure")
 
 
 def check_drivers() -> Iterator[Check]:
     """Load each installed driver; a broken one is reported by name and stops nobody else."""
     for name, where in drivers().items():
+        if name == "fake":  # for tests of pools, never for users
+            continue
         try:
             driver(name)
         except MissingPackage as error:
-            yield Check("drivers", name, ABSENT, *_sentences(error))
+            detail, fix = _sentences(error)
+            yield Check("drivers", name, ABSENT, detail, f"pip install 'conqure[{name}]'" if name in EXTRAS else fix)
         except ConqureError as error:
             yield Check("drivers", name, FAILED, *_sentences(error))
         else:
@@ -230,18 +232,20 @@ def _sentences(error: ConqureError) -> tuple[str, str]:
     return first.rstrip("."), rest.strip()
 
 
-def _requirements() -> Iterator[tuple[str, str, str]]:
-    """(package, lowest version, extra) for everything that the installed CONQURE asks for."""
+def _requirements() -> dict[str, tuple[str, str]]:
+    """The lowest version and the extra ('' for the base) of each package that the installed CONQURE asks for."""
     try:
         lines = metadata.requires("conqure") or []
     except metadata.PackageNotFoundError:
         lines = []
+    wanted: dict[str, tuple[str, str]] = {}
     for line in lines:
         requirement, _, marker = line.partition(";")
         found = re.match(r"([A-Za-z0-9._-]+)(\[.*\])?\s*(?:>=\s*([0-9.]+))?", requirement)
         extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", marker)
         if found and found[1] != "conqure" and (extra is None or extra[1] in EXTRAS):
-            yield found[1], found[3] or "0", extra[1] if extra else ""
+            wanted.setdefault(found[1], (found[3] or "0", extra[1] if extra else ""))
+    return wanted
 
 
 def _version(package: str) -> str | None:

@@ -117,13 +117,15 @@ def test_a_broken_driver_is_named_and_stops_no_other(third_party):
 
 
 def test_a_package_that_is_absent_or_too_old_comes_with_what_to_type(monkeypatch):
-    versions = {"numpy": "2.0.1", "rich": "9.1", "typer": "1.0"}
+    versions = {"numpy": "2.0.1", "rich": "9.1"}
     monkeypatch.setattr(doctor, "_version", versions.get)
     checks = {check.name: check for check in check_packages()}
     assert checks["numpy"].state == OK
     assert (checks["rich"].state, checks["rich"].detail) == (FAILED, "9.1, needs 13.7")
     assert checks["rich"].fix == "pip install --upgrade 'rich>=13.7'"
-    assert (checks["qiskit-aer"].state, checks["qiskit-aer"].fix) == (ABSENT, "pip install 'conqure[aer]'")
+    aer = checks["extra 'aer'"]
+    assert (aer.state, aer.detail, aer.fix) == (ABSENT, "not installed: qiskit-aer", "pip install 'conqure[aer]'")
+    assert (checks["base"].state, checks["base"].fix) == (FAILED, "pip install conqure")
 
 
 def test_an_engine_that_is_not_installed_is_absent(monkeypatch):
