@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +23,12 @@ from qpu_executors.running import HeldDevice, run
 from qpu_executors.site import Site
 
 from .engines import ENGINE_NAMES, check_engine, open_engine
+from .requirements import EXTRAS, numbers, requirements, version_of
 from .sites import find_default
 
 OK, ABSENT, FAILED = "ok", "absent", "failed"
 PATIENCE_S = 60.0  # a QPU that does not answer one tiny circuit in this time is reported, not waited for
 _HERE = Path(__file__).resolve().parents[1]
-EXTRAS = ("parsl", "dask", "qiskit", "aer", "pennylane", "vqe")
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Check:
 def examine(path_or_name: str | None = None, engines: bool = False) -> Iterator[Check]:
     """All checks, one by one as they are made. ``engines`` also starts each engine and runs a task through it."""
     yield check_python()
-    yield Check("python", "conqure", OK, f"{_version('conqure') or 'not installed, only copied'} in {_HERE}")
+    yield Check("python", "conqure", OK, f"{version_of('conqure') or 'not installed, only copied'} in {_HERE}")
     yield from check_packages()
     yield from check_drivers()
     yield (found := check_site(path_or_name))
@@ -77,11 +75,11 @@ def check_python() -> Check:
 def check_packages() -> Iterator[Check]:
     """Each installed package that CONQURE or one of its extras asks for; what an extra lacks, in one line each."""
     absent: dict[str, list[str]] = {}
-    for name, (lowest, extra) in _requirements().items():
-        version = _version(name)
+    for name, (lowest, extra) in requirements().items():
+        version = version_of(name)
         if version is None:
             absent.setdefault(extra, []).append(name)
-        elif _numbers(version) < _numbers(lowest):
+        elif numbers(version) < numbers(lowest):
             fix = f"pip install --upgrade '{name}>={lowest}'"
             yield Check("packages", name, FAILED, f"{version}, needs {lowest}", fix)
         else:
@@ -230,30 +228,3 @@ def _sentences(error: ConqureError) -> tuple[str, str]:
     """What is wrong, and the rest of the text: what to do about it."""
     first, _, rest = str(error).partition(". ")
     return first.rstrip("."), rest.strip()
-
-
-def _requirements() -> dict[str, tuple[str, str]]:
-    """The lowest version and the extra ('' for the base) of each package that the installed CONQURE asks for."""
-    try:
-        lines = metadata.requires("conqure") or []
-    except metadata.PackageNotFoundError:
-        lines = []
-    wanted: dict[str, tuple[str, str]] = {}
-    for line in lines:
-        requirement, _, marker = line.partition(";")
-        found = re.match(r"([A-Za-z0-9._-]+)(\[.*\])?\s*(?:>=\s*([0-9.]+))?", requirement)
-        extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", marker)
-        if found and found[1] != "conqure" and (extra is None or extra[1] in EXTRAS):
-            wanted.setdefault(found[1], (found[3] or "0", extra[1] if extra else ""))
-    return wanted
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -114,7 +114,7 @@ def read_site(path: Path) -> Site:
     text = _read_text(path)
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidSite(
             f"{path} is not TOML: {error}.\nA file that works, to compare with: conqure sites show laptop --toml"
         ) from None

@@ -7,15 +7,15 @@ goes by it; a new kind of machine adds rows there. All mistakes of a file are re
 from __future__ import annotations
 
 import difflib
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .selector import NAME
+from .toml_lines import KeyPath, dotted, line_of
 
-KeyPath = tuple[str, ...]
+MOST = 20  # mistakes that are reported; somebody who made more mistook the file
+
 Problem = tuple[KeyPath, str]
 
 _TYPES: dict[str, type] = {"text": str, "whole number": int, "list of text": list, "table": dict}
@@ -153,63 +153,20 @@ FORMAT = Table(
 
 
 def mistakes(values: Mapping[str, Any], text: str, source: str) -> list[str]:
-    """Every mistake, as ``file, line 7: 'qpu.ion0.qbits' is unknown. …``; empty for a valid file."""
-    found = [(line_of(text, path), path, problem) for path, problem in FORMAT.check((), values)]
+    """The mistakes, as ``file, line 7: 'qpu.ion0.qbits' is unknown. …``, by their lines; empty for a valid file."""
+    problems = list(FORMAT.check((), values))
+    found = sorted(((line_of(text, path), path, problem) for path, problem in problems[:MOST]), key=lambda m: m[0] or 0)
+    more = [f"… and {len(problems) - MOST} more."] if len(problems) > MOST else []
     return [
         f"{source}{f', line {line}' if line else ''}: {repr(dotted(path)) if path else 'the file'} {problem}"
-        for line, path, problem in sorted(found, key=lambda mistake: mistake[0] or 0)
-    ]
+        for line, path, problem in found
+    ] + more
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | tuple[str, ...] | list[str]) -> str:
     """`` Did you mean 'qubits'?`` or nothing."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def dotted(path: KeyPath) -> str:
-    """The path as it is written in TOML: ``qpu."ion.0".driver``."""
-    return ".".join(part if re.fullmatch(r"[A-Za-z0-9_-]+", part) else f'"{part}"' for part in path)
-
-
-def line_of(text: str, path: KeyPath) -> int | None:
-    """The line (from 1) where the key or table at this path begins, or None.
-
-    tomllib keeps no positions, but the first line after which the text so far parses and holds the path is where
-    the value ends, and it began right after the line before which the text parsed as well.
-    """
-    lines = text.splitlines(keepends=True)
-    low, high = 0, len(lines)  # the path is absent after `low` lines and present after `high`
-    if not path or not _holds(_parse(lines, high), path):
-        return None
-    while (cut := _parsable_between(lines, low, high)) is not None:
-        if _holds(_parse(lines, cut), path):
-            high = cut
-        else:
-            low = cut
-    return low + 1
-
-
-def _parsable_between(lines: list[str], low: int, high: int) -> int | None:
-    """A number of lines strictly between, near the middle, that does not end inside a value."""
-    middle = (low + high) // 2
-    nearest_first = sorted(range(low + 1, high), key=lambda count: abs(count - middle))
-    return next((count for count in nearest_first if _parse(lines, count) is not None), None)
-
-
-def _parse(lines: list[str], count: int) -> dict[str, Any] | None:
-    try:
-        return tomllib.loads("".join(lines[:count]))
-    except tomllib.TOMLDecodeError:
-        return None
-
-
-def _holds(values: Any, path: KeyPath) -> bool:
-    for part in path:
-        if not isinstance(values, dict) or part not in values:
-            return False
-        values = values[part]
-    return True
 
 
 def _unquoted_dot(path: KeyPath, item: object) -> str:

@@ -118,7 +118,7 @@ def test_a_broken_driver_is_named_and_stops_no_other(third_party):
 
 def test_a_package_that_is_absent_or_too_old_comes_with_what_to_type(monkeypatch):
     versions = {"numpy": "2.0.1", "rich": "9.1"}
-    monkeypatch.setattr(doctor, "_version", versions.get)
+    monkeypatch.setattr(doctor, "version_of", versions.get)
     checks = {check.name: check for check in check_packages()}
     assert checks["numpy"].state == OK
     assert (checks["rich"].state, checks["rich"].detail) == (FAILED, "9.1, needs 13.7")

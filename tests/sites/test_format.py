@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from qpu_executors import QPU, InvalidSite, Site, UnknownDevice
 from qpu_executors.site import MAX_BYTES, cores, read_site
-from qpu_executors.site_format import dotted, line_of
+from qpu_executors.toml_lines import dotted, line_of
 
 MINIMAL = '[qpu.ion0]\ndriver = "statevector"\nqubits = 7\n'
 
@@ -177,6 +177,16 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_their_lines(site_file
         "lab.toml, line 5",
         "lab.toml, line 7",
     ]
+
+
+def test_a_file_of_another_kind_is_not_explained_line_by_line(site_file: Path) -> None:
+    said = complaint(site_file, "".join(f"key{number} = {number}\n" for number in range(5000)))
+    assert len(said.splitlines()) == 21
+    assert said.endswith("… and 4981 more.")
+
+
+def test_brackets_without_end_are_no_site(site_file: Path) -> None:
+    assert complaint(site_file, "x = " + "[" * 100_000).startswith("lab.toml is not TOML: ")
 
 
 def test_a_folder_is_not_a_site_file(tmp_path: Path) -> None:
