@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,8 @@ class Ansatz:
         ops: the gates, without measurements.
         harmonics: per parameter (frequency, order): the energy is a Fourier series of that base frequency and order
             in it. None where the series would be long (QAOA).
-        centre, width: initial parameters are drawn uniformly from centre ± width.
+        layers: repetitions of the circuit's block, where it has one.
+        width: initial parameters are drawn uniformly from ± width.
     """
 
     name: str
@@ -46,8 +48,8 @@ class Ansatz:
     n_parameters: int
     ops: tuple[Op, ...]
     harmonics: tuple[tuple[float, int], ...] | None
+    layers: int = 1
     width: float = np.pi
-    centre: float = 0.0
 
     def program(self, basis: str) -> str:
         """The `gates` program that ends in a measurement of all qubits, qubit i in basis ``basis[i]``."""
@@ -68,7 +70,7 @@ class Ansatz:
 
     def initial(self, rng: np.random.Generator) -> Floats:
         """Random parameters to start from, shape (n_parameters,)."""
-        return self.centre + rng.uniform(-self.width, self.width, self.n_parameters)
+        return rng.uniform(-self.width, self.width, self.n_parameters)
 
     def per_gate(self) -> tuple[Ansatz, Floats]:
         """The same circuit with one parameter per rotation, and the matrix that gives them.
@@ -98,7 +100,7 @@ def listing2(n_qubits: int, layers: int = 1) -> Ansatz:
         ops += [Op("cx", (q, q + 1)) for q in range(n_qubits - 1)]
         ops += _ry_layer(n_qubits, angles)
     n_parameters = (layers + 1) * n_qubits
-    return Ansatz("listing2", n_qubits, n_parameters, tuple(ops), ((1.0, 1),) * n_parameters)
+    return Ansatz("listing2", n_qubits, n_parameters, tuple(ops), ((1.0, 1),) * n_parameters, layers)
 
 
 def qaoa(hamiltonian: PauliSum, layers: int = 1) -> Ansatz:
@@ -107,14 +109,16 @@ def qaoa(hamiltonian: PauliSum, layers: int = 1) -> Ansatz:
     Parameters: γ of every layer, then β of every layer. For Hamiltonians of Z and I only (arXiv:1411.4028).
     """
     if not hamiltonian.is_diagonal:
-        raise InvalidProblem("QAOA needs a Hamiltonian of Z and I only, such as Max-Cut's. Choose another ansatz: uccsd.")
+        raise InvalidProblem(
+            "QAOA needs a Hamiltonian of Z and I only, such as Max-Cut's. Choose another ansatz: uccsd."
+        )
     n = hamiltonian.n_qubits
     ops = [Op("h", (q,)) for q in range(n)]
     for layer in range(layers):
         for string, coefficient in hamiltonian.terms:
             ops += _phase([q for q, p in enumerate(string) if p == "Z"], (0.0, layer, 2.0 * coefficient))
         ops += [Op("rx", (q,), (0.0, layers + layer, 2.0)) for q in range(n)]
-    return Ansatz(f"qaoa{layers}", n, 2 * layers, tuple(ops), None, width=np.pi / 4)
+    return Ansatz("qaoa", n, 2 * layers, tuple(ops), None, layers, width=np.pi / 4)
 
 
 def uccsd(n_qubits: int, n_electrons: int) -> Ansatz:
@@ -134,8 +138,10 @@ def uccsd(n_qubits: int, n_electrons: int) -> Ansatz:
         if a < b and (i % 2 + j % 2) == (a % 2 + b % 2)
     ]
     singles = [(i, a) for i in occupied for a in empty if i % 2 == a % 2]
-    for number, excitation in enumerate((*doubles, *singles)):
-        ops += _double(*excitation, number) if len(excitation) == 4 else _single(*excitation, number)
+    for number, (i, j, a, b) in enumerate(doubles):
+        ops += _double(i, j, a, b, number)
+    for number, (i, a) in enumerate(singles, len(doubles)):
+        ops += _single(i, a, number)
     n_parameters = len(doubles) + len(singles)
     return Ansatz("uccsd", n_qubits, n_parameters, tuple(ops), ((0.5, 2),) * n_parameters, width=0.3)
 
@@ -146,12 +152,12 @@ def _ry_layer(n_qubits: int, angles: Any) -> list[Op]:
 
 def _phase(qubits: list[int], angle: tuple[float, int, float]) -> list[Op]:
     """exp(-i angle/2 Z…Z) on some qubits: their parity is computed into the last one, and back."""
-    chain = [Op("cx", pair) for pair in zip(qubits, qubits[1:], strict=False)]
+    chain = [Op("cx", pair) for pair in pairwise(qubits)]
     return [*chain, Op("rz", (qubits[-1],), angle), *reversed(chain)]
 
 
 def _single(i: int, a: int, index: int) -> list[Op]:
-    """A Givens rotation between |10> and |01> of qubits i and a, by parameter ``index`` (PennyLane's SingleExcitation)."""
+    """A Givens rotation between |10> and |01> of qubits i and a by parameter ``index`` (SingleExcitation)."""
     half = (0.0, index, -0.5)
     return [
         Op("h", (i,)),

@@ -82,7 +82,9 @@ class TaskGraph:
         retries: circuits and steps that were submitted again.
     """
 
-    def __init__(self, plan: Plan, qpus: Executor, cpus: Executor, folder: RunFolder | None, progress: Progress) -> None:
+    def __init__(
+        self, plan: Plan, qpus: Executor, cpus: Executor, folder: RunFolder | None, progress: Progress
+    ) -> None:
         self.plan, self.qpus, self.cpus, self.folder, self.progress = plan, qpus, cpus, folder, progress
         self.circuits: list[Circuit] = []
         self.steps: list[Step] = []
@@ -166,7 +168,7 @@ class TaskGraph:
         done = Circuit(chain.start, link, task=number, device_id=result.device_id, **times)  # type: ignore[arg-type]
         self.circuits.append(done)
         self.progress.ran(done)
-        if chain.number == link and chain.last or chain.done:
+        if chain.done or (chain.last and chain.number == link):  # the final state's counts are wanted
             self._results[chain.start, link, number] = result
         if self.folder is not None:
             self.folder.append({"kind": "circuit", **done.to_dict(), "shots": result.shots, "counts": result.counts})
@@ -226,7 +228,6 @@ class TaskGraph:
             error,
             bitstring=mode,
             share=counts[mode] / sum(counts.values()) if mode else None,
-            mass=self.plan.problem.mass_on_optimum(counts) if counts else None,
             counts=counts,
         )
 
@@ -259,7 +260,9 @@ class TaskGraph:
 
     def _replay_step(self, chain: Chain, record: dict[str, Any]) -> None:
         points, energies, errors = (np.array(record[name]) for name in ("points", "energies", "errors"))
-        if (record["link"], points.shape) != (chain.number, chain.points.shape) or not np.allclose(points, chain.points):
+        if (record["link"], points.shape) != (chain.number, chain.points.shape) or not np.allclose(
+            points, chain.points
+        ):
             raise CannotResume(
                 f"link {record['link']} of start {chain.start} in the log measured other points than this program asks "
                 "for. Resume with the versions that run.json names, or start anew."

@@ -59,7 +59,9 @@ class MaxCut:
         for u, v, weight in found:
             pair = (min(place[u], place[v]), max(place[u], place[v]))
             if pair in weights:
-                raise InvalidProblem(f"{name}: edge {u}-{v} is there twice. Give each edge once, with its total weight.")
+                raise InvalidProblem(
+                    f"{name}: edge {u}-{v} is there twice. Give each edge once, with its total weight."
+                )
             weights[pair] = weight
         if not weights or len(place) > MAX_VERTICES:
             raise InvalidProblem(
@@ -130,14 +132,17 @@ class MaxCut:
         return self.cut(bits) >= self._exact - 1e-9 * scale
 
     def mass_on_optimum(self, counts: Mapping[str, int]) -> float | None:
+        if not counts:
+            return None
         bits, numbers = read_counts(counts)
         optimal = self.is_maximum(bits)
         return None if optimal is None else float(numbers[optimal].sum() / numbers.sum())
 
-    def describe(self, bitstring: str) -> str:
+    def describe(self, bitstring: str, exact: float | None = None) -> str:
         bits = read_counts({bitstring: 1})[0]
         sides = [[v for v, bit in zip(self.vertices, bits[0], strict=True) if bit == side] for side in (0, 1)]
-        return f"cut {self.cut(bits)[0]:g}: {' | '.join(' '.join(side) for side in sides)}"
+        most = "" if exact is None else f" of at most {-exact:g}"
+        return f"cut {self.cut(bits)[0]:g}{most}: {' | '.join(' '.join(side) for side in sides)}"
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -90,7 +90,7 @@ class Molecule:
     def mass_on_optimum(self, counts: Mapping[str, int]) -> float | None:
         return None
 
-    def describe(self, bitstring: str) -> str:
+    def describe(self, bitstring: str, exact: float | None = None) -> str:
         return f"leading determinant |{bitstring}>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,6 +118,8 @@ def _compute(atoms: tuple[str, str], bond: float, electrons: int, orbitals: int 
     operator, n_qubits = qchem.molecular_hamiltonian(
         molecule, method="dhf", mapping="jordan_wigner", active_electrons=electrons, active_orbitals=orbitals
     )
-    words = {"".join(word.get(q, "I") for q in range(n_qubits)): complex(c).real for word, c in operator.pauli_rep.items()}
+    words = {
+        "".join(word.get(q, "I") for q in range(n_qubits)): complex(c).real for word, c in operator.pauli_rep.items()
+    }
     offset = words.pop("I" * n_qubits, 0.0)
     return PauliSum(n_qubits, tuple((string, c) for string, c in words.items() if abs(c) > 1e-12), offset)

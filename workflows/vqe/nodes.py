@@ -89,7 +89,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Link:
-    """What a step needs beside the results of its circuits. ``last``: the final state is measured, no search goes on."""
+    """What a step needs beside the results of its circuits. ``last``: these measured the final state."""
 
     search: Search
     points: Floats

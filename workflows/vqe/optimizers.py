@@ -28,9 +28,12 @@ class Search(Protocol):
             before the first `tell`.
     """
 
-    parameters: Floats
-    energy: float
-    error: float
+    @property
+    def parameters(self) -> Floats: ...
+    @property
+    def energy(self) -> float: ...
+    @property
+    def error(self) -> float: ...
 
     @property
     def point(self) -> Floats:
@@ -203,19 +206,19 @@ class _SpsaSearch(_Search):
     def tell(self, points: Floats, energies: Floats, errors: Floats) -> Self:
         pairs = energies.reshape(2, -1)
         slopes = (pairs[0] - pairs[1]) / (2 * self._width())
-        measured = {"energy": float(energies.mean()), "error": float(np.sqrt(errors @ errors)) / len(errors)}
+        told = replace(self, energy=float(energies.mean()), error=float(np.sqrt(errors @ errors)) / len(errors))
         settings, steadiness = self.settings, 0.1 * self.settings.iterations
         if self.step < 0:
             steepness = float(np.abs(slopes).mean()) or 1.0
             gain = settings.first_step * (1 + steadiness) ** 0.602 / steepness
-            return replace(self, step=0, gain=gain, **measured)
+            return replace(told, step=0, gain=gain)
         rate = self.gain / (self.step + 1 + steadiness) ** 0.602
         iterate = self.iterate - rate * slopes[0] * self._signs()[0]
         done = self.step + 1
         first_kept = settings.iterations - max(1, settings.iterations // 10)
         tail = self.tail + iterate if done > first_kept else self.tail
         parameters = tail / (done - first_kept) if done > first_kept else iterate
-        return replace(self, parameters=parameters, iterate=iterate, tail=tail, step=done, **measured)
+        return replace(told, parameters=parameters, iterate=iterate, tail=tail, step=done)
 
     def _width(self) -> float:
         return self.settings.perturbation / float(max(self.step, 0) + 1) ** 0.101

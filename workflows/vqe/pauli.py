@@ -149,7 +149,9 @@ def estimate(groups: Sequence[Group], offset: float, counts: Sequence[Mapping[st
 def read_counts(counts: Mapping[str, int]) -> tuple[Bits, Floats]:
     """Counts as arrays: bits (n_strings, n_qubits) with column i for qubit i, and how often each string was seen."""
     rows = np.frombuffer("".join(counts).encode(), dtype=np.uint8).reshape(len(counts), -1)
-    return rows[:, ::-1] & 1, np.fromiter(counts.values(), dtype=np.float64, count=len(counts))
+    return (rows[:, ::-1] & 1).astype(np.uint8, copy=False), np.fromiter(
+        counts.values(), dtype=np.float64, count=len(counts)
+    )
 
 
 def _merge(basis: str, string: str) -> str | None:

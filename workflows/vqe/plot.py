@@ -17,7 +17,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CONVERGENCE, TIMELINE = "convergence.png", "timeline.png"
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f3c8d", "#8c6d31", "#555555", "#b2df8a")
+_COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#7f3c8d",
+    "#8c6d31",
+    "#555555",
+    "#b2df8a",
+)
 _INK, _FAINT = "#222222", "#c8c8c8"
 _STYLE = {
     "font.size": 10,
@@ -83,7 +94,10 @@ def _convergence(figure: Figure, result: VQEResult) -> None:
         low, high = axes.get_ylim()
         axes.set_ylim(min(low, result.exact - 0.08 * (high - result.exact)), high)
     setting = result.setting
-    axes.set_title(f"{result.problem.name}: {len(result.starts)} starts, {setting['optimizer']['name']}, {setting['shots']} shots")
+    axes.set_title(
+        f"{result.problem.name}: {len(result.starts)} starts of {setting['optimizer']['name']} on {setting['ansatz']}, "
+        f"{setting['shots']} shots"
+    )
     axes.set_xlabel("energies measured per start")
     axes.set_ylabel(f"energy ({result.problem.unit})")
     axes.grid(axis="y", color="#eeeeee")

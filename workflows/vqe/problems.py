@@ -36,8 +36,8 @@ class Problem(Protocol):
         """Share of the shots that are solutions; None where a bit string is not a solution, or none is known."""
         ...
 
-    def describe(self, bitstring: str) -> str:
-        """What a measured bit string (qubit 0 rightmost) says, in one line."""
+    def describe(self, bitstring: str, exact: float | None = None) -> str:
+        """What a measured bit string (qubit 0 rightmost) says, in one line, beside the exact energy if it is known."""
         ...
 
     def to_dict(self) -> dict[str, Any]: ...

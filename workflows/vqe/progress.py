@@ -51,7 +51,9 @@ class Lines(Silent):
             self._next = time.monotonic() + self._interval_s
             low = min(self._energies, key=self._energies.__getitem__)
             total = self._total * len(self._done)
-            self._print(f"{sum(self._done)} of {total} evaluations, lowest energy {self._energies[low]:.4f} (start {low})")
+            self._print(
+                f"{sum(self._done)} of {total} evaluations, lowest energy {self._energies[low]:.4f} (start {low})"
+            )
 
     def retried(self, start: int, error: BaseException) -> None:
         self._print(f"start {start}: trying again after {type(error).__name__}: {error}")
@@ -68,7 +70,7 @@ class Bars(Silent):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns: list[Any] = [
-            TextColumn("start {task.fields[start]}"),
+            TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("[bold]{task.fields[energy]}", justify="right"),
@@ -76,16 +78,14 @@ class Bars(Silent):
         ]
         self._bars = Progress(*columns, console=Console(stderr=True), refresh_per_second=4, expand=True)
         self._rows = [
-            self._bars.add_task("", total=plan.evaluations, start=start, energy="…") for start in range(plan.starts)
+            self._bars.add_task(f"start {start}", total=plan.evaluations, energy="…") for start in range(plan.starts)
         ]
         self._bars.start()
 
     def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None:
-        # An optimiser may stop before its limit: then the bar is as long as what was needed.
-        total = {"total": evaluations} if done else {}
-        text = f"{energy:.3f} ± {error:.3f}"
-        self._bars.update(self._rows[start], completed=evaluations, energy=text, **total)
-        if done:
+        self._bars.update(self._rows[start], completed=evaluations, energy=f"{energy:.3f} ± {error:.3f}")
+        if done:  # an optimiser may stop before its limit: then the bar is as long as what was needed
+            self._bars.update(self._rows[start], total=evaluations)
             self._bars.stop_task(self._rows[start])
 
     def retried(self, start: int, error: BaseException) -> None:

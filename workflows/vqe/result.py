@@ -70,8 +70,8 @@ class Start:
     error: float
     bitstring: str | None
     share: float | None
-    mass: float | None
     counts: Mapping[str, int]
+    mass: float | None = None
 
     @property
     def evaluations(self) -> int:
@@ -106,6 +106,11 @@ class VQEResult:
         return min(self.starts, key=lambda start: start.energy)
 
     @property
+    def solution(self) -> str:
+        """What the best start's most frequent bit string says, in one line."""
+        return self.problem.describe(self.best.bitstring, self.exact) if self.best.bitstring else ""
+
+    @property
     def wall_s(self) -> float:
         """Seconds from the first circuit's start to the end of the last node, without the pauses of a resumed run."""
         return sum(end - begin for begin, end in sessions(self.circuits, self.steps))
@@ -127,7 +132,7 @@ class VQEResult:
             **self.setting,
             "exact_energy": self.exact,
             "best": {"start": best.start, "energy": best.energy, "error": best.error, "bitstring": best.bitstring}
-            | ({"solution": self.problem.describe(best.bitstring)} if best.bitstring else {}),
+            | ({"solution": self.solution} if best.bitstring else {}),
             "starts": [_start_values(start) for start in self.starts],
             "circuits": len(self.circuits),
             "steps": len(self.steps),

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .errors import CannotResume, InvalidProblem
 from .graph import TaskGraph
 from .nodes import Plan
 from .optimizers import Rotosolve, Settings, make_optimizer, write_optimizer
-from .problems import Problem, make_ansatz
+from .problems import Problem, make_ansatz, read_problem
 from .progress import Progress, Silent
 from .record import RESULT, RunFolder, versions
 from .result import VQEResult
@@ -103,7 +104,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     """What makes a run the run it is, as JSON values: the same values give the same trajectory."""
     return {
         "problem": plan.problem.to_dict(),
-        "ansatz": {"name": plan.ansatz.name, "program": plan.programs[0]},
+        "ansatz": {"name": plan.ansatz.name, "layers": plan.ansatz.layers, "program": plan.programs[0]},
         "optimizer": write_optimizer(plan.optimizer),
         "starts": plan.starts,
         "shots": plan.shots,
@@ -111,6 +112,15 @@ def describe(plan: Plan) -> dict[str, Any]:
         "seed": plan.seed,
         "batched": plan.batched,
     }
+
+
+def rebuild(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `solve` from what `describe` wrote into run.json: ``solve(**rebuild(…), qpus=…, cpus=…)``."""
+    problem = read_problem(identity["problem"])
+    ansatz = make_ansatz(identity["ansatz"]["name"], problem, identity["ansatz"]["layers"])
+    optimizer = make_optimizer(**identity["optimizer"])
+    numbers = {key: identity[key] for key in ("starts", "shots", "final_shots", "seed", "batched")}
+    return {"problem": problem, "ansatz": ansatz, "optimizer": optimizer, **numbers}
 
 
 def _solve(
@@ -130,8 +140,11 @@ def _solve(
         starts = graph.run()
     finally:
         progress.end()
+    if exact:
+        starts = [replace(start, mass=plan.problem.mass_on_optimum(start.counts)) for start in starts]
     setting = {key: value for key, value in identity.items() if key != "problem"}
-    setting = {"problem": plan.problem.name, "unit": plan.problem.unit, **setting, "ansatz": plan.ansatz.name}
+    name = plan.ansatz.name + (f"({plan.ansatz.layers})" if plan.ansatz.layers > 1 else "")
+    setting = {"problem": plan.problem.name, "unit": plan.problem.unit, **setting, "ansatz": name}
     return VQEResult(
         plan.problem,
         setting,

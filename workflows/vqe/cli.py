@@ -1,0 +1,311 @@
+"""``conqure vqe``: the multi-start VQE from the command line."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import InvalidProblem
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="Run a parallel multi-start VQE: the maximum cut of a graph, or a molecule's energy.",
+)
+
+# One name for each option that both commands have.
+Ansatz = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Circuit: listing2 (the paper's), qaoa, uccsd (molecules).", show_default=False),
+]
+Layers = Annotated[int, typer.Option(min=1, help="Repetitions of the block of listing2 and qaoa.")]
+Optimizer = Annotated[
+    str, typer.Option("--optimizer", "-o", metavar="NAME", help="rotosolve, spsa, adam, cobyla, nelder-mead, powell.")
+]
+Sweeps = Annotated[
+    int | None, typer.Option(min=1, help="Sweeps over all parameters, for rotosolve: 2.", show_default=False)
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Steps of spsa (150) and adam (40), most energies for the SciPy ones (200).", show_default=False
+    ),
+]
+Starts = Annotated[int, typer.Option(min=1, help="Initial points, each with its own chain of circuits and steps.")]
+Shots = Annotated[int, typer.Option("--shots", "-n", min=1, help="Repetitions of each circuit.")]
+FinalShots = Annotated[int, typer.Option(min=1, help="Repetitions of the circuits of the final state.")]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Makes a run repeatable; drawn and kept if not given.", show_default=False)
+]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", "-e", metavar="NAME", help="parsl, dask, threads; the site's own.", show_default=False),
+]
+Site = Annotated[
+    str | None,
+    typer.Option("--site", "-s", metavar="NAME|FILE", help="Site; by default the one used here.", show_default=False),
+]
+Device = Annotated[
+    str, typer.Option("--device", "-d", metavar="SELECTOR", help="A name, 'any', 'tag:NAME' or 'qubits>=N'.")
+]
+Priority = Annotated[str, typer.Option(metavar="LEVEL", help="HIGH, MEDIUM or LOW.")]
+Batch = Annotated[
+    bool, typer.Option("--batch/--no-batch", help="Points measured together are rows of one task, not a task each.")
+]
+Exact = Annotated[bool, typer.Option("--exact/--no-exact", help="Compare with the exact minimum, where it is quick.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the run; by default runs/<time>-<problem>.", show_default=False),
+]
+Resume = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.", show_default=False)
+]
+Plot = Annotated[bool, typer.Option("--plot/--no-plot", help="Draw convergence.png and timeline.png.")]
+JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON for scripts.")]
+
+# What a resumed run takes from its folder, unless it is given again.
+_SURROUNDINGS = ("engine", "site", "device", "priority")
+_FREE = {*_SURROUNDINGS, "exact", "plot", "json", "resume"}
+
+
+@app.command()
+def maxcut(
+    context: typer.Context,
+    graph: Annotated[
+        str,
+        typer.Argument(help="A shipped graph, an edge list (u v [weight]) or networkx's JSON."),
+    ] = "maxcut7",
+    ansatz: Ansatz = None,
+    layers: Layers = 1,
+    optimizer: Optimizer = "rotosolve",
+    sweeps: Sweeps = None,
+    iterations: Iterations = None,
+    starts: Starts = 6,
+    shots: Shots = 100,
+    final_shots: FinalShots = 1024,
+    seed: Seed = None,
+    engine: Engine = None,
+    site: Site = None,
+    device: Device = "any",
+    priority: Priority = "MEDIUM",
+    batch: Batch = False,
+    exact: Exact = True,
+    out: Out = None,
+    resume: Resume = None,
+    plot: Plot = False,
+    json: JSON = False,
+) -> None:
+    """Split a graph in two so that the edges between the parts weigh most.
+
+    Every start is a chain of quantum nodes (circuits) and classical nodes (steps of its optimiser); all starts share
+    the QPUs. The best start is the one with the lowest measured final energy, which is minus the expected cut.
+    Shipped graphs: maxcut7, petersen, weighted10, weighted14, weighted20.
+
+    \b
+    Examples:
+      conqure vqe maxcut --plot
+      conqure vqe maxcut petersen --engine dask --starts 8 --seed 1
+      conqure vqe maxcut my.edges --optimizer spsa --ansatz qaoa --layers 3
+      conqure vqe maxcut graph.json --device 'tag:ion,qubits>=7' --out runs/mine
+      conqure vqe maxcut --resume runs/mine
+    """
+
+    def problem() -> Any:
+        from .maxcut import MaxCut
+
+        return MaxCut.read(graph)
+
+    _command(context, problem)
+
+
+@app.command()
+def molecule(
+    context: typer.Context,
+    species: Annotated[str, typer.Argument(help="H2 or LiH.")] = "H2",
+    bond: Annotated[
+        float | None, typer.Option(help="Bond length in angstrom; by default that at rest.", show_default=False)
+    ] = None,
+    active: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ELECTRONS,ORBITALS", help="Active space; LiH has 2,5 unless you say so.", show_default=False
+        ),
+    ] = None,
+    ansatz: Ansatz = None,
+    layers: Layers = 1,
+    optimizer: Optimizer = "rotosolve",
+    sweeps: Sweeps = None,
+    iterations: Iterations = None,
+    starts: Starts = 6,
+    shots: Shots = 1000,
+    final_shots: FinalShots = 10_000,
+    seed: Seed = None,
+    engine: Engine = None,
+    site: Site = None,
+    device: Device = "any",
+    priority: Priority = "MEDIUM",
+    batch: Batch = False,
+    exact: Exact = True,
+    out: Out = None,
+    resume: Resume = None,
+    plot: Plot = False,
+    json: JSON = False,
+) -> None:
+    """Find the ground state energy of a small molecule, in hartree (STO-3G, Jordan-Wigner).
+
+    PennyLane computes the Hamiltonian. Its terms are measured in groups that one circuit can read, and the energy's
+    standard error counts the covariances inside a group.
+
+    \b
+    Examples:
+      conqure vqe molecule H2 --bond 0.735
+      conqure vqe molecule H2 --bond 1.5 --optimizer adam --plot
+      conqure vqe molecule LiH --active 2,3 --starts 2 --batch
+    """
+
+    def problem() -> Any:
+        from .molecule import Molecule
+
+        return Molecule.of(species, bond, _active(active))
+
+    _command(context, problem)
+
+
+def _command(context: typer.Context, problem: Callable[[], Any]) -> None:
+    """What both commands do, from their options as they were given."""
+    given = context.params
+    try:
+        if given["resume"] is not None:
+            _refuse_changes(context)
+            _go(*_resumed(context), {"resume": given["resume"]}, context)
+        else:
+            arguments = _arguments(given, problem())
+            surroundings = {name: given[name] for name in _SURROUNDINGS}
+            out = given["out"] or Path("runs") / time.strftime(f"%Y%m%d-%H%M%S-{arguments['problem'].name}")
+            _go(arguments, surroundings, {"out": out}, context)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _arguments(given: dict[str, Any], problem: Any) -> dict[str, Any]:
+    from .optimizers import make_optimizer
+    from .problems import make_ansatz
+
+    settings = {name: given[name] for name in ("sweeps", "iterations")}
+    return {
+        "problem": problem,
+        "ansatz": make_ansatz(given["ansatz"], problem, given["layers"]),
+        "optimizer": make_optimizer(given["optimizer"], **settings),
+        "starts": given["starts"],
+        "shots": given["shots"],
+        "final_shots": given["final_shots"],
+        "seed": given["seed"],
+        "batched": given["batch"],
+    }
+
+
+def _resumed(context: typer.Context) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The arguments and surroundings of a run from before; surroundings may be given anew."""
+    from .record import read_run
+    from .solve import rebuild
+
+    run = read_run(context.params["resume"])
+    kept = run.get("surroundings", {})
+    surroundings = {
+        name: context.params[name] if _was_given(context, name) else kept.get(name, context.params[name])
+        for name in _SURROUNDINGS
+    }
+    return rebuild(run["identity"]), surroundings
+
+
+def _go(
+    arguments: dict[str, Any], surroundings: dict[str, Any], folder: dict[str, Any], context: typer.Context
+) -> None:
+    """Open the engine, solve, show."""
+    import conqure
+
+    from .progress import show_progress
+    from .solve import solve
+
+    given, command, (path,) = context.params, context.command.name, folder.values()
+    site = conqure.load_site(surroundings["site"])
+    n_qubits = arguments["problem"].hamiltonian.n_qubits
+    device = f"qubits>={n_qubits}" if surroundings["device"] == "any" else surroundings["device"]
+    chosen = site.select(device)
+    about = {"surroundings": surroundings, "site": site.describe(), "site_text": _text(site.path)}
+    _say(f"{arguments['problem'].name} on {', '.join(q.device_id for q in chosen)}; run folder {path}")
+    try:
+        with conqure.open_engine(surroundings["engine"], site) as engine:
+            result = solve(
+                **arguments,
+                **folder,
+                qpus=engine.qpus,
+                cpus=engine.cpus,
+                device_id=device,
+                priority=surroundings["priority"],
+                exact=given["exact"],
+                n_qpus=sum(qpu.slots for qpu in chosen),
+                n_cpus=site.cpu_workers,
+                about={"engine": engine.name, **about},
+                progress=show_progress(),
+            )
+    except BaseException as error:
+        if (path / "run.json").exists():
+            stopped = "Stopped" if isinstance(error, KeyboardInterrupt) else "Given up"
+            _say(f"\n{stopped}. What was measured is kept. Go on with:\n  conqure vqe {command} --resume {path}")
+        raise
+    _show(result, path, given)
+
+
+def _show(result: Any, path: Path, given: dict[str, Any]) -> None:
+    from .plot import plot
+    from .tables import print_result
+
+    if given["plot"]:
+        plot(result, path)
+    if given["json"]:
+        typer.echo(jsonlib.dumps({"run": str(path), **result.to_dict()}, indent=2))
+        return
+    print_result(result)
+    files = ", ".join(sorted(file.name for file in path.iterdir() if not file.name.startswith(".")))
+    print(f"{'run folder':<16} {path} ({files})")
+
+
+def _refuse_changes(context: typer.Context) -> None:
+    """A resumed run is the run it was: options that would make it another are an error."""
+    changed = [name for name in context.params if name not in _FREE and _was_given(context, name)]
+    if changed:
+        raise InvalidProblem(
+            f"--resume goes on with the run as it was, so {', '.join(changed)} cannot be given. "
+            "Leave it out, or start a new run. These may change: --engine, --site, --device, --priority."
+        )
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _active(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    try:
+        electrons, orbitals = map(int, text.split(","))
+    except ValueError:
+        raise InvalidProblem(f"--active is ELECTRONS,ORBITALS, for example 2,5, not {text!r}.") from None
+    return electrons, orbitals
+
+
+def _text(path: Path | None) -> str | None:
+    return path.read_text() if path else None
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

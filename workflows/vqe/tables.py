@@ -1,0 +1,71 @@
+"""A finished run in the terminal: a table of its starts, and what it adds up to."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from .result import Start, VQEResult
+
+Row = list[str]
+
+
+def print_result(result: VQEResult) -> None:
+    """With rich on a terminal, plain columns in a pipe."""
+    heads, rows = table(result)
+    if sys.stdout.isatty():
+        _print_rich(heads, rows, best=result.starts.index(result.best))
+    else:
+        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+        for row in ([head.upper() for head in heads], *rows):
+            print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print()
+    for label, value in facts(result):
+        print(f"{label:<16} {value}")
+
+
+def table(result: VQEResult) -> tuple[Row, list[Row]]:
+    """Headings and a row per start; columns that no start can fill are left out."""
+    heads = ["start", "evaluations", f"energy ({result.problem.unit})", "most frequent", "share", "on optimum"]
+    rows = [_row(start) for start in result.starts]
+    filled = [i for i in range(len(heads)) if any(row[i] != "-" for row in rows)]
+    return [heads[i] for i in filled], [[row[i] for i in filled] for row in rows]
+
+
+def facts(result: VQEResult) -> Iterator[tuple[str, str]]:
+    """What there is one of: the solution, how good it is, how busy the machine was."""
+    best, unit = result.best, result.problem.unit
+    yield "best", f"start {best.start}: energy {best.energy:.4f} ± {best.error:.4f} {unit}"
+    if best.bitstring:
+        yield "solution", result.solution
+    if result.exact is not None:
+        yield "exact minimum", f"{result.exact:.7g} {unit}, measured is {best.energy - result.exact:.4f} above"
+    yield "QPUs", f"{result.n_qpus}, {result.qpu_utilisation:.1%} busy, {len(result.circuits)} circuits"
+    yield "CPUs", f"{result.n_cpus}, {result.cpu_utilisation:.1%} busy, {len(result.steps)} optimiser steps"
+    yield "time", f"{result.wall_s:.2f} s"
+    if result.retries:
+        yield "retries", f"{result.retries} after transient failures"
+
+
+def _row(start: Start) -> Row:
+    return [
+        str(start.start),
+        str(start.evaluations),
+        f"{start.energy:.4f} ± {start.error:.4f}",
+        start.bitstring or "-",
+        "-" if start.share is None else f"{start.share:.1%}",
+        "-" if start.mass is None else f"{start.mass:.1%}",
+    ]
+
+
+def _print_rich(heads: Row, rows: list[Row], best: int) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for head in heads:
+        shown.add_column(head, justify="right")
+    for number, row in enumerate(rows):
+        shown.add_row(*row, style="bold green" if number == best else "")
+    Console().print(shown)
