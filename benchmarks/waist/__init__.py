@@ -18,6 +18,7 @@ PARTS = (
     "circuits",
     "memory",
     "quality",
+    "startup",
 )
 
 
