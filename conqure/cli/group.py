@@ -9,25 +9,16 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from qpu_executors.errors import (
-    ConqureError,
-    InvalidSite,
-    InvalidTask,
-    UnknownDevice,
-    UnknownDriver,
-    UnknownEngine,
-    UnknownSite,
-)
+from qpu_executors.errors import ConqureError
 
 from .output import paint
 
-BAD_INPUT = (InvalidTask, InvalidSite, UnknownSite, UnknownDevice, UnknownDriver, UnknownEngine)
 DEBUG = "--debug"
 
 
 def exit_code(error: ConqureError) -> int:
     """2 for input that can be corrected, like the shell's usage errors; 1 for everything else."""
-    return 2 if isinstance(error, BAD_INPUT) else 1
+    return 2 if isinstance(error, (ValueError, LookupError)) else 1  # what our tree also calls invalid or unknown
 
 
 def report(error: ConqureError) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from .arguments import DeviceOption, EngineOption, JSONOption, SiteOption
 from .output import bar, print_json, print_table, terminal_width
 
 if TYPE_CHECKING:
+    from qpu_executors.device import QPU
     from qpu_executors.records import QuantumResult, QuantumTask
     from qpu_executors.site import Site
 
@@ -44,7 +46,7 @@ def run(
 ) -> None:
     """Run a circuit and show its counts.
 
-    It goes to a QPU that is large enough, or to the one you name; 'conqure devices' lists them. Bit strings are in
+    It goes to the first QPU that fits, or to the one you name; 'conqure devices' lists them. Bit strings are in
     Qiskit's order: qubit 0 on the right.
 
     \b
@@ -58,7 +60,7 @@ def run(
 
     loaded = Site.load(site)
     task = _task(circuit, parameters or [], shots=shots, device_id=device, seed=seed)
-    task = task.replace(device_id=_large_enough(task, loaded))
+    task = task.replace(device_id=_choose(task, loaded).device_id)
     result = _execute(task, engine, loaded)
     if json:
         import json as json_
@@ -77,7 +79,8 @@ def _execute(task: QuantumTask, engine: str, site: Site) -> QuantumResult:
 
     from ..engines import open_engine
 
-    with open_engine(engine, site.only(task.device_id)) as opened:
+    alone = replace(site.only(task.device_id), cpu_workers=1)  # one circuit: start no more than it needs
+    with open_engine(engine, alone) as opened:
         result: QuantumResult = opened.qpus.submit(run_task, task).result()
     return result
 
@@ -94,16 +97,15 @@ def _task(circuit: str, parameters: list[str], **settings: Any) -> QuantumTask:
         raise InvalidTask(f"{error}\nHere: --parameters 0.1,pi/2 or --parameters theta=0.1,phi=pi/2") from error
 
 
-def _large_enough(task: QuantumTask, site: Site) -> str:
-    """The task's selector, narrowed to QPUs that the circuit fits on if there are any."""
+def _choose(task: QuantumTask, site: Site) -> QPU:
+    """The first QPU of the site that the selector fits and the circuit fits on."""
     fitting = site.select(task.device_id)
     if task.language != "gates" or not isinstance(task.program, str):
-        return task.device_id
+        return fitting[0]
     from qpu_executors.translation.gates import GateProgram
 
     wanted = GateProgram.parse(task.program).n_qubits
-    enough = any(qpu.n_qubits >= wanted for qpu in fitting)
-    return f"{task.device_id},qubits>={wanted}" if enough else task.device_id
+    return next((qpu for qpu in fitting if qpu.n_qubits >= wanted), fitting[0])  # the first one says it is too small
 
 
 def _read(circuit: str) -> str | bytes:
