@@ -233,12 +233,10 @@ class _Compiler:
         return Plan(self._program, offsets, scales, self._steps, self._reads, self._branches)
 
     def _measure(self, number: int, qubit: int, bit: int) -> None:
-        if self._last_write[bit] != number:
-            return  # overwritten before anybody reads it: nothing in the language depends on bits
-        if self._last_use.get(qubit, -1) < number:
-            self._reads.append((qubit, bit))
-        else:
+        if self._last_use.get(qubit, -1) > number:  # also if the bit is overwritten later: it has changed the state
             self._collapse(_Collapse(qubit, bit))
+        elif self._last_write[bit] == number:
+            self._reads.append((qubit, bit))
 
     def _collapse(self, collapse: _Collapse) -> None:
         self._close()
