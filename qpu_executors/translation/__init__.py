@@ -26,12 +26,14 @@ class Translation(NamedTuple):
         program, language: what a `QuantumTask` carries.
         parameters: names, in the order of the columns of parameter_values; None where only the device knows them.
         lifted: the angles taken out of a circuit that had no parameters, radians; else empty.
+        shots: what the circuit itself asks for (a PennyLane tape may).
     """
 
     program: str | bytes
     language: str
     parameters: tuple[str, ...] | None
     lifted: tuple[float, ...] = ()
+    shots: int | None = None
 
 
 def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> QuantumTask:
@@ -64,6 +66,8 @@ def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> Quan
         values = (found.lifted,)
     elif found.parameters is not None:
         values = rows(found.parameters, values)
+    if found.shots is not None:
+        given.setdefault("shots", found.shots)
     task = QuantumTask(found.program, found.language, parameter_values=((),) if values is None else values, **given)
     if found.parameters is not None and len(task.parameter_values[0]) != len(found.parameters):
         raise InvalidTask(
