@@ -24,7 +24,7 @@ import numpy as np
 from qpu_executors import QuantumResult, QuantumTask, run
 
 from .errors import CannotResume
-from .nodes import Link, Plan, Stepped, step, submit_after, tell
+from .nodes import Link, Plan, Stepped, ready, step, submit_after, tell
 from .optimizers import Search
 from .pauli import Floats
 from .progress import Progress
@@ -105,6 +105,7 @@ class TaskGraph:
         """
         self._replay()
         try:
+            self._wait_for_a_worker()
             for chain in self.chains:
                 self._unroll(chain)
             while self._awaited or not all(chain.done for chain in self.chains):
@@ -113,6 +114,12 @@ class TaskGraph:
             self._cancel()
             raise
         return [self._finished(chain) for chain in self.chains]
+
+    def _wait_for_a_worker(self) -> None:
+        """Classical workers may take seconds to start; until one has, circuits would only take QPUs from others."""
+        waiting = [chain for chain in self.chains if not chain.done]
+        if waiting:
+            self.cpus.submit(ready, waiting[0].search).result()
 
     def _unroll(self, chain: Chain) -> None:
         """Submit a chain's present link."""

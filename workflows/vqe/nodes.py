@@ -119,6 +119,11 @@ class Stepped:
     ended_at: float = 0.0
 
 
+def ready(search: Search) -> int:
+    """Import in a classical worker what its first step will need; returns how many points the search asks for."""
+    return len(search.ask())
+
+
 def step(link: Link, *results: QuantumResult) -> Stepped:
     """The classical node: energies from counts, then one step of the optimiser. It changes nothing outside."""
     started_at = time.time()

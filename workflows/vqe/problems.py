@@ -19,8 +19,8 @@ class Problem(Protocol):
         ansatz: the name of the circuit family to use when nobody says.
     """
 
-    name: str
-
+    @property
+    def name(self) -> str: ...
     @property
     def unit(self) -> str: ...
     @property

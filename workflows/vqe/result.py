@@ -61,6 +61,7 @@ class Start:
         bitstring, share: the final state's most frequent outcome in the Z basis (qubit 0 rightmost) and its share of
             the shots; None if no circuit measures all qubits in Z.
         mass: share of the shots that are solutions; None where that has no meaning or no solution is known.
+        noiseless: the energy of an ideal circuit with the final parameters, computed, not measured; None if not wanted.
     """
 
     start: int
@@ -72,6 +73,7 @@ class Start:
     share: float | None
     counts: Mapping[str, int]
     mass: float | None = None
+    noiseless: float | None = None
 
     @property
     def evaluations(self) -> int:

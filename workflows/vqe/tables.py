@@ -26,7 +26,15 @@ def print_result(result: VQEResult) -> None:
 
 def table(result: VQEResult) -> tuple[Row, list[Row]]:
     """Headings and a row per start; columns that no start can fill are left out."""
-    heads = ["start", "evaluations", f"energy ({result.problem.unit})", "most frequent", "share", "on optimum"]
+    heads = [
+        "start",
+        "evaluations",
+        f"energy ({result.problem.unit})",
+        "noiseless",
+        "most frequent",
+        "share",
+        "on optimum",
+    ]
     rows = [_row(start) for start in result.starts]
     filled = [i for i in range(len(heads)) if any(row[i] != "-" for row in rows)]
     return [heads[i] for i in filled], [[row[i] for i in filled] for row in rows]
@@ -39,7 +47,7 @@ def facts(result: VQEResult) -> Iterator[tuple[str, str]]:
     if best.bitstring:
         yield "solution", result.solution
     if result.exact is not None:
-        yield "exact minimum", f"{result.exact:.7g} {unit}, measured is {best.energy - result.exact:.4f} above"
+        yield "exact minimum", f"{result.exact:.7g} {unit} (measured {best.energy - result.exact:+.4f})"
     yield "QPUs", f"{result.n_qpus}, {result.qpu_utilisation:.1%} busy, {len(result.circuits)} circuits"
     yield "CPUs", f"{result.n_cpus}, {result.cpu_utilisation:.1%} busy, {len(result.steps)} optimiser steps"
     yield "time", f"{result.wall_s:.2f} s"
@@ -52,6 +60,7 @@ def _row(start: Start) -> Row:
         str(start.start),
         str(start.evaluations),
         f"{start.energy:.4f} ± {start.error:.4f}",
+        "-" if start.noiseless is None else f"{start.noiseless:.4f}",
         start.bitstring or "-",
         "-" if start.share is None else f"{start.share:.1%}",
         "-" if start.mass is None else f"{start.mass:.1%}",
