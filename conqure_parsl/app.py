@@ -15,11 +15,11 @@ from parsl.dataflow.futures import AppFuture
 
 from qpu_executors import InvalidTask
 
-from .calls import PREFIX, SPECIFICATION, returning_circuits, taking_qpu
+from .calls import returning_circuits, taking_qpu
 from .memo import teach_memoizer
 from .placing import choose
 from .sessions import session_for
-from .specification import read_priority
+from .specification import OPTION, PARAMETER, read_priority
 
 _OPTIONS = ("device", "shots", "priority", "seed", "parameter_values")
 
@@ -38,7 +38,7 @@ class QuantumApp(AppBase):
     ) -> None:
         own = inspect.signature(func).parameters
         style = taking_qpu if "qpu" in own else returning_circuits
-        super().__init__(style(func, SPECIFICATION in own), data_flow_kernel, executors, cache, ignore_for_cache)
+        super().__init__(style(func), data_flow_kernel, executors, cache, ignore_for_cache)
         functools.update_wrapper(self, func, updated=())
         self._options = options
         self._overridable = [name for name in _OPTIONS if name not in own]
@@ -54,16 +54,16 @@ class QuantumApp(AppBase):
         dfk = self.data_flow_kernel or DataFlowKernelLoader.dfk()
         options = self._options | {name: kwargs.pop(name) for name in self._overridable if name in kwargs}
         kwargs = self.kwargs | kwargs
-        specification = self._specification(options, kwargs.get(SPECIFICATION))
+        specification = self._specification(options, kwargs.get(PARAMETER))
         executor = choose(dfk, self.executors, specification["device_id"], specification.get("session"))
-        kwargs[SPECIFICATION] = specification
-        kwargs |= {PREFIX + name: value for name, value in options.items() if value is not None}
+        kwargs[PARAMETER] = specification
+        kwargs |= {OPTION + name: value for name, value in options.items() if value is not None}
         return dfk.submit(
             self.func if kwargs.get("walltime") is None else timeout(self.func, kwargs["walltime"]),
             app_args=args,
             executors=[executor.label],
             cache=self.cache,
-            ignore_for_cache=[*(self.ignore_for_cache or ()), SPECIFICATION] if self.cache else None,
+            ignore_for_cache=[*(self.ignore_for_cache or ()), PARAMETER] if self.cache else None,
             app_kwargs=kwargs,
         )
 

@@ -178,7 +178,7 @@ def main() -> None:
         from .tunnel import open_tunnel
 
         socket_path = open_tunnel(options.tunnel.split(","), options.folder)
-    from . import payload  # noqa: F401  imports Parsl once here instead of once in every worker
+    from . import packing  # noqa: F401  imports Parsl once here instead of once in every worker
 
     block = Block(socket_path, secret, options.block_id, options.workers)
     block.run()

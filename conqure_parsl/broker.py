@@ -29,7 +29,7 @@ from qpu_executors.errors import error_of_kind
 
 from . import wire
 from .leases import Call, Leases, Order, Worker
-from .payload import load_value
+from .packing import load_value
 from .specification import Placement
 
 logger = logging.getLogger(__name__)
@@ -90,11 +90,11 @@ class Broker:
 
     # The executor's side
 
-    def submit(self, placement: Placement, payload: bytes) -> TaskFuture:
+    def submit(self, placement: Placement, packed: bytes) -> TaskFuture:
         """Hand in a call; `UnknownDevice` or the reason why its QPUs cannot be used at once."""
         task_id = next(self._ids)
         future = TaskFuture(task_id, self)
-        entry = Entry(task_id, placement.device_id, placement.priority, placement.session, item=Call(future, payload))
+        entry = Entry(task_id, placement.device_id, placement.priority, placement.session, item=Call(future, packed))
         self.pending[task_id] = future
         try:
             if placement.ticket is not None:
@@ -275,8 +275,8 @@ class Broker:
     def _carry_out(self, orders: list[Order]) -> None:
         for worker, order in orders:
             if isinstance(order, Entry):
-                worker.send(wire.frame(wire.TASK, order.item.payload, order.entry_id))  # type: ignore[arg-type]
-                order.item.payload = b""  # what runs need not be kept twice
+                worker.send(wire.frame(wire.TASK, order.item.packed, order.entry_id))  # type: ignore[arg-type]
+                order.item.packed = b""  # what runs need not be kept twice
             else:
                 worker.send(wire.frame(wire.LEASE, pickle.dumps(order)))
 

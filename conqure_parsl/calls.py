@@ -6,45 +6,41 @@ like any other argument, and memoisation sees them.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
 from qpu_executors import NotOnQPU, QPUHandle, as_task, current_qpu, run
 
-PREFIX = "quantum:"
-SPECIFICATION = "parsl_resource_specification"
+from .specification import OPTION
 
 
-def returning_circuits(func: Callable[..., Any], keep_specification: bool) -> Callable[..., Any]:
+def returning_circuits(func: Callable[..., Any]) -> Callable[..., Any]:
     """Style 1: the function returns a circuit, or a list of them, and we run it."""
 
     @wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
         from conqure_parsl.calls import run_returned  # travels by value: its globals are not there
 
-        return run_returned(func, keep_specification, args, kwargs)
+        return run_returned(func, args, kwargs)
 
     return call
 
 
-def taking_qpu(func: Callable[..., Any], keep_specification: bool) -> Callable[..., Any]:
+def taking_qpu(func: Callable[..., Any]) -> Callable[..., Any]:
     """Style 2: the function takes ``qpu`` and runs circuits itself."""
 
     @wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
         from conqure_parsl.calls import call_with_qpu
 
-        return call_with_qpu(func, keep_specification, args, kwargs)
+        return call_with_qpu(func, args, kwargs)
 
     return call
 
 
-def run_returned(
-    func: Callable[..., Any], keep_specification: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    options = _take_options(kwargs, keep_specification)
+def run_returned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    options = _take_options(kwargs)
     made = func(*args, **kwargs)
     if not isinstance(made, (list, tuple)):
         return run(as_task(made, **options))
@@ -53,26 +49,16 @@ def run_returned(
     return [run(as_task(each, seed=seed, **options)) for each, seed in zip(made, seeds, strict=True)]
 
 
-def call_with_qpu(
-    func: Callable[..., Any], keep_specification: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    options = _take_options(kwargs, keep_specification)
+def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    options = _take_options(kwargs)
     held = current_qpu()
     if held is None:
         raise NotOnQPU(f"{func.__name__!r} takes a QPU and ran where there is none. Call it as a @quantum_app.")
     return func(*args, qpu=QPUHandle(held, **options), **kwargs)
 
 
-def stamp(kwargs: dict[str, Any]) -> None:
-    """Note in the arguments of a quantum app's call when an executor got it: from then on it is in the queue."""
-    if PREFIX + "device" in kwargs:
-        kwargs[PREFIX + "created_at"] = time.time()
-
-
-def _take_options(kwargs: dict[str, Any], keep_specification: bool) -> dict[str, Any]:
-    if not keep_specification:
-        kwargs.pop(SPECIFICATION, None)
-    names = [name for name in kwargs if name.startswith(PREFIX)]
-    options = {name.removeprefix(PREFIX): kwargs.pop(name) for name in names}
+def _take_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    names = [name for name in kwargs if name.startswith(OPTION)]
+    options = {name.removeprefix(OPTION): kwargs.pop(name) for name in names}
     options.pop("device", None)  # for memoisation only: it has brought us here
     return options

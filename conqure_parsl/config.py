@@ -6,6 +6,7 @@ import atexit
 import logging
 import shutil
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def parsl_config(
     cpu_workers: int | None = None,
     qpu_provider: ExecutionProvider | None = None,
     cpu_provider: ExecutionProvider | None = None,
+    executors: Sequence[ParslExecutor] = (),
     run_dir: str | None = None,
     retries: int = 2,
     **options: Any,
@@ -45,6 +47,7 @@ def parsl_config(
         cpu_workers: classical tasks at the same time, on an HTEX named ``cpu``; 0 for no classical executor.
             Default: the site's.
         qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
+        executors: executors of your own, besides these.
         run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit.
         retries: how often a task is tried again after an error that may pass (`retry_transient`).
         options: any other argument of `parsl.Config`.
@@ -58,8 +61,9 @@ def parsl_config(
     workers = site.cpu_workers if cpu_workers is None else cpu_workers
     cpu = cpu_executor(workers=workers, provider=cpu_provider) if workers else None
     logging.getLogger("parsl").addHandler(logging.NullHandler())  # errors reach the futures, not also the terminal
+    quantum = _qpu_executors(site, qpu_mode or site.qpu_mode, qpu_provider, cpu)
     defaults: dict[str, Any] = {
-        "executors": [*_qpu_executors(site, qpu_mode or site.qpu_mode, qpu_provider, cpu), *([cpu] if cpu else [])],
+        "executors": [*quantum, *([cpu] if cpu else []), *executors],
         "run_dir": run_dir or _temporary_folder(),
         "retries": retries,
         "retry_handler": retry_transient,

@@ -28,10 +28,9 @@ from qpu_executors.task_queue import AGING_S
 
 from . import launching
 from .broker import Broker
-from .calls import stamp
 from .classical import Classical, run_classical
-from .payload import dump_call
-from .specification import Placement, placement
+from .packing import dump_call
+from .specification import Placement, arguments, placement
 from .tunnel import Gateway
 
 BlockErrorHandler = bool | Callable[[BlockProviderExecutor, dict[str, JobStatus]], None]
@@ -120,8 +119,7 @@ class QPUExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation):
             if self.classical != "run":
                 return run_classical(self, func, resource_specification, args, kwargs)
             where = Placement()
-        stamp(kwargs)
-        return self.broker.submit(where, dump_call(func, args, kwargs))
+        return self.broker.submit(where, dump_call(func, args, arguments(func, kwargs)))
 
     def shutdown(self) -> None:
         if self._broker is not None:

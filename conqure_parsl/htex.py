@@ -28,9 +28,8 @@ from qpu_executors.running import HeldDevice, hold
 from qpu_executors.task_queue import AGING_S
 
 from . import launching
-from .calls import stamp
 from .classical import Classical, run_classical
-from .specification import Placement, placement
+from .specification import Placement, arguments, placement
 
 _PINNED = "CONQURE_PARSL_QPUS"
 
@@ -106,10 +105,11 @@ class PinnedHTEX(HighThroughputExecutor):
         select(where.device_id, self.qpus, where=f"the executor {self.label!r}")
         if where.ticket is not None:
             where.ticket.launched(None)
-        stamp(kwargs)
         # A text here would kill HTEX's interchange; a number orders its queue, the lower first.
         deadline = float(where.priority.rank * self.aging_s + time.time())
-        future: Future[Any] = super().submit(_on_own_qpu(func), {"priority": deadline}, *args, **kwargs)
+        future: Future[Any] = super().submit(
+            _on_own_qpu(func), {"priority": deadline}, *args, **arguments(func, kwargs)
+        )
         return future
 
     def open_session(self, session: str, device_id: str = "any", hold: bool = False) -> str:

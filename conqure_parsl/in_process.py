@@ -15,9 +15,8 @@ from parsl.utils import RepresentationMixin
 from qpu_executors import QPU, QPUThreadPool
 from qpu_executors.task_queue import AGING_S
 
-from .calls import stamp
 from .classical import Classical, run_classical
-from .specification import Placement, placement
+from .specification import Placement, arguments, placement
 
 
 class QPUThreadExecutor(ParslExecutor, RepresentationMixin):
@@ -66,9 +65,13 @@ class QPUThreadExecutor(ParslExecutor, RepresentationMixin):
             if self.classical != "run":
                 return run_classical(self, func, resource_specification, args, kwargs)
             where = Placement()
-        stamp(kwargs)
         future: Future[Any] = self.pool.submit_to(
-            func, args, kwargs, device_id=where.device_id, priority=where.priority, session=where.session
+            func,
+            args,
+            arguments(func, kwargs),
+            device_id=where.device_id,
+            priority=where.priority,
+            session=where.session,
         )
         if where.ticket is not None:
             try:

@@ -26,7 +26,7 @@ class Call:
     """What an `Entry` carries here: the caller's future and the call as bytes."""
 
     future: Future[Any]
-    payload: bytes
+    packed: bytes
 
 
 @dataclass(eq=False)

@@ -13,16 +13,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from parsl.app.errors import wrap_error
 from parsl.dataflow.dflow import DataFlowKernel, DataFlowKernelLoader
 from parsl.dataflow.futures import AppFuture
 
 from qpu_executors import QPU, QuantumTask, Site, run
 
-from .calls import SPECIFICATION
 from .config import parsl_config
 from .placing import Labels, choose, qpu_executors
 from .sessions import session_for
-from .specification import TICKET, Ticket
+from .specification import PARAMETER, TICKET, Ticket
 
 
 class PoolFuture(Future[Any]):
@@ -68,7 +68,7 @@ class ParslPool(Executor):
         self._lock = threading.Lock()
         self._futures: set[PoolFuture] = set()
         self._closed = False
-        self._call = functools.lru_cache(maxsize=1024)(_parsl_call)
+        self._call = functools.lru_cache(maxsize=1024)(wrap_error)  # one wrapper per function, serialised once
 
     @property
     def qpus(self) -> list[QPU]:
@@ -114,7 +114,7 @@ class ParslPool(Executor):
             specification["priority"] = task.priority
         if current := session_for(specification["device_id"]):
             specification |= current.specification
-        kwargs[SPECIFICATION] = specification
+        kwargs[PARAMETER] = specification
         return [choose(self._dfk, self._labels, specification["device_id"], specification.get("session")).label]
 
     def _forget(self, future: Future[Any]) -> None:
@@ -123,17 +123,6 @@ class ParslPool(Executor):
 
 
 _wait = wait  # `shutdown` has an argument of that name
-
-
-def _parsl_call(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as Parsl wants it, without the resource specification among its arguments."""
-
-    @functools.wraps(fn)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("parsl_resource_specification", None)
-        return fn(*args, **kwargs)
-
-    return call
 
 
 def pool(dfk: DataFlowKernel | None = None, executors: Labels = "all") -> ParslPool:

@@ -8,16 +8,19 @@ The one rule that keeps classical apps off the QPUs: **a task is quantum if it s
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from functools import lru_cache
+from inspect import signature
 from typing import Any
 
 from parsl.executors.errors import InvalidResourceSpecification
 
 from qpu_executors import InvalidTask, Priority, QuantumTask
 
-from .payload import is_run
+from .packing import is_run
 
 OURS = ("device_id", "priority", "session")
 ADVISORY = (  # Parsl's own keys for classical resources: a QPU worker has nothing to do with them and lets them pass
@@ -33,6 +36,32 @@ ADVISORY = (  # Parsl's own keys for classical resources: a QPU worker has nothi
     "running_time_min",
 )
 TICKET = "_ticket"
+
+
+PARAMETER = "parsl_resource_specification"
+OPTION = "quantum:"  # before the names of a quantum app's options among the arguments of a call
+
+
+def arguments(func: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The keyword arguments to call a task's function with.
+
+    Parsl leaves the resource specification among them, which suits only functions that have such a parameter; so any
+    app can be called with one here. A quantum app's call gets the time: from now on it is in the queue.
+    """
+    if PARAMETER in kwargs and not _takes_specification(func):
+        del kwargs[PARAMETER]
+    if OPTION + "device" in kwargs:
+        kwargs[OPTION + "created_at"] = time.time()
+    return kwargs
+
+
+@lru_cache(maxsize=1024)
+def _takes_specification(func: Callable[..., Any]) -> bool:
+    try:
+        parameters = signature(func).parameters
+    except (TypeError, ValueError):  # a built-in function
+        return False
+    return PARAMETER in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
 
 
 class Ticket:

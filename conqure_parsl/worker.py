@@ -92,7 +92,7 @@ def _refuse(broker: Connection, kind: str, message: str) -> QPU | None:
 def _result_of(body: memoryview) -> bytes:
     from parsl.app.errors import RemoteExceptionWrapper
 
-    from .payload import dump_value, load_call
+    from .packing import dump_value, load_call
 
     try:
         func, args, kwargs = load_call(body)
