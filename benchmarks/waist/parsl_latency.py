@@ -30,8 +30,7 @@ def stock_htex() -> HighThroughputExecutor:
 
 
 def measures() -> Iterable[Measure]:
-    config = parsl_config(SITE, qpu_mode="workers")
-    config.executors = [*config.executors, stock_htex()]
+    config = parsl_config(SITE, qpu_mode="workers", executors=[stock_htex()])
     with parsl.load(config) as dfk, pool(dfk) as qpus:
         on_qpu: dict[str, Any] = {"parsl_resource_specification": {"device_id": "any"}}
         qpu_label = next(label for label, executor in dfk.executors.items() if "QPU" in type(executor).__name__)
