@@ -34,6 +34,7 @@ MAY_REACH_UP = {"conqure.cli"}
 IS_ABOUT = {
     "conqure_parsl": {"parsl", "dill", "zmq"},
     "conqure_dask": {"dask", "distributed"},
+    "conqure_dask.preload": {"click"},
     "conqure.cli": {"typer", "rich"},
     "qpu_executors.testing": {"pytest"},
     "qpu_executors.drivers.statevector": {"numpy"},
@@ -48,6 +49,7 @@ IS_ABOUT = {
     "qpu_executors.translation.openqasm3": {"openqasm3"},
     "qpu_executors.translation.pennylane": {"pennylane"},
     "conqure.workflows.vqe": {"numpy"},
+    "conqure.workflows.vqe.cli": {"typer"},
 }
 
 
