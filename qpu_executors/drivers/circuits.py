@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import import_module
 from typing import Any
 
@@ -72,6 +74,7 @@ class Prepared:
                 f"parameters{': ' + names if names else ''}. Give one value per parameter in each row."
             )
 
+    @cached_property
     def used(self) -> list[tuple[int, Parameter]]:
         """The parameters that are still in the circuit, each with its column."""
         left = set(self.circuit.parameters)
@@ -79,7 +82,7 @@ class Prepared:
 
     def bound(self, rows: Sequence[Sequence[float]]) -> list[QuantumCircuit]:
         """One circuit per row."""
-        used = self.used()
+        used = self.used
         if not used:
             return [self.circuit] * len(rows)
         return [self.circuit.assign_parameters({p: row[column] for column, p in used}) for row in rows]
@@ -103,24 +106,36 @@ def operations(circuit: QuantumCircuit) -> set[str]:
     return names - {"barrier"}
 
 
-def call_by_name(where: str, name: object, arguments: Mapping[str, Any]) -> Any:
-    """Call ``package.module:callable`` from a site file.
+def named(where: str, name: object) -> Any:
+    """The object that ``package.module:callable`` in a site file means.
 
     Raises:
-        InvalidSite: the text is not of this form, or the call fails; MissingPackage: the package is not installed.
+        InvalidSite: the text is not of this form, or the module lacks it; MissingPackage: there is no such module.
     """
     if not isinstance(name, str) or not all(name.partition(":")):
         raise InvalidSite(f"{where} must be 'package.module:callable', not {name!r}.")
     module, _, attributes = name.partition(":")
     try:
         found: Any = import_module(module)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
     except ModuleNotFoundError as error:
         raise MissingPackage(
             f"{where} = {name!r} needs the module {error.name!r}. Install the package that has it."
         ) from error
+    except AttributeError:
+        near = difflib.get_close_matches(attributes, dir(import_module(module)), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InvalidSite(f"{where} = {name!r}: {module!r} has no {attributes!r}.{hint}") from None
+    except Exception as error:  # a third party's module may fail in any way
+        raise InvalidSite(f"{where} = {name!r} cannot be imported: {type(error).__name__}: {error}") from error
+    return found
+
+
+def call_by_name(where: str, name: object, arguments: Mapping[str, Any]) -> Any:
+    """Call it; `InvalidSite` says what its constructor did not like."""
+    function = named(where, name)
     try:
-        for attribute in attributes.split("."):
-            found = getattr(found, attribute)
-        return found(**arguments)
+        return function(**arguments)
     except Exception as error:  # whatever a third party's constructor raises
         raise InvalidSite(f"{where} = {name!r} failed: {type(error).__name__}: {error}") from error
