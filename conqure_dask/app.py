@@ -1,0 +1,187 @@
+"""``@quantum_app``: a Python function whose circuits run on a QPU worker of a Dask cluster."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, overload
+from weakref import WeakKeyDictionary
+
+import dask
+from dask.delayed import Delayed, delayed
+from distributed import Client, Future, get_client
+
+from qpu_executors import QPU, InvalidTask, Selector, select
+
+from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
+from .calls import call_with_qpu, run_returned
+from .priorities import dask_priority
+from .resources import CLASSICAL, qpus_of_client, wanted
+
+_SETTINGS = ("shots", "seed", "parameter_values")  # what as_task and a handle take
+_OPTIONS = ("device", "priority", *_SETTINGS)
+
+
+class QuantumApp:
+    """What ``@quantum_app`` makes of a function; see there."""
+
+    def __init__(self, func: Callable[..., Any], options: dict[str, Any], client: Client | None) -> None:
+        functools.update_wrapper(self, func, updated=())
+        own = inspect.signature(func).parameters
+        self._func, self._options, self._client = func, options, client
+        self._travels = call_with_qpu if "qpu" in own else run_returned
+        self._overridable = [name for name in _OPTIONS if name not in own]
+        self._name = getattr(func, "__name__", type(func).__name__)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Submit a call; arguments may be Dask futures, also in lists and dicts.
+
+        Raises:
+            UnknownDevice: no QPU of the cluster fits; InvalidTask: a priority that does not exist.
+        """
+        options, settings = self._split(kwargs)
+        client = self._client or _current_client()
+        check_device(client, options["device"])
+        return client.submit(
+            self._travels,
+            self._func,
+            settings,
+            *args,
+            key=self._key(),
+            resources=wanted(options["device"]),
+            priority=dask_priority(options["priority"]),
+            pure=False,
+            **kwargs,
+        )
+
+    def delayed(self, *args: Any, **kwargs: Any) -> Delayed:
+        """The same call as a node of a `dask.delayed` graph: nothing runs before ``compute`` or ``persist``.
+
+        >>> dask.delayed(energy)(ghz.delayed(3, shots=100)).compute()
+        """
+        options, settings = self._split(kwargs)
+        Selector.parse(options["device"])
+        with dask.annotate(resources=wanted(options["device"]), priority=dask_priority(options["priority"])):
+            node = delayed(self._travels, name=self._name, pure=False, traverse=False)
+            return node(self._func, settings, *args, dask_key_name=self._key(), **kwargs)
+
+    def _split(self, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Take our options out of a call's keywords: all of them, and those that go along with the call."""
+        options = self._options | {name: kwargs.pop(name) for name in self._overridable if name in kwargs}
+        if not isinstance(options["device"], str):
+            raise InvalidTask(f"device must be a name or a selector when the app is called, not {options['device']!r}.")
+        return options, {name: options[name] for name in _SETTINGS if options[name] is not None}
+
+    def _key(self) -> str:
+        return f"{self._name}-{uuid.uuid4().hex}"  # never the same: equal circuits are separate samples
+
+
+@overload
+def quantum_app(function: Callable[..., Any]) -> QuantumApp: ...
+
+
+@overload
+def quantum_app(
+    function: None = None,
+    *,
+    device: str = "any",
+    shots: int | None = None,
+    priority: str = "MEDIUM",
+    seed: int | None = None,
+    parameter_values: Any = None,
+    client: Client | None = None,
+) -> Callable[[Callable[..., Any]], QuantumApp]: ...
+
+
+def quantum_app(
+    function: Callable[..., Any] | None = None,
+    *,
+    device: str = "any",
+    shots: int | None = None,
+    priority: str = "MEDIUM",
+    seed: int | None = None,
+    parameter_values: Any = None,
+    client: Client | None = None,
+) -> QuantumApp | Callable[[Callable[..., Any]], QuantumApp]:
+    """Make a function a Dask task that runs next to a QPU. A call returns a `distributed.Future` at once.
+
+    Two styles:
+
+    * The function **returns a circuit** (Qiskit `QuantumCircuit`, OpenQASM text, PennyLane tape, gates text, or a
+      `QuantumTask`), and the future resolves to its `QuantumResult`; or a list of circuits, then to a list of results.
+    * The function **takes an argument named** ``qpu`` (a `QPUHandle`), runs circuits with ``qpu.run(circuit)`` as
+      often as it likes, and the future resolves to what it returns.
+
+    ``app.delayed(…)`` is the same call as a node of a `dask.delayed` graph.
+
+    Args:
+        device: a QPU's name or a selector (``"any"``, ``"tag:ion"``, ``"qubits>=7"``).
+        shots: repetitions; by default what a returned `QuantumTask` says, else 1024.
+        priority: ``HIGH``, ``MEDIUM`` or ``LOW``; Dask's priorities 1, 0 and -1.
+        seed: for simulators; without one every call is a new sample.
+        parameter_values: rows of angles in radians for a parametrised circuit, or a mapping from names.
+        client: the default is the current one.
+
+    A call may override device, shots, priority, seed and parameter_values by keyword, unless the function has a
+    parameter of that name itself: then the value is the function's. A call is never pure: calling twice runs twice.
+
+    If a worker is lost with the call or its result, Dask runs the call again; the results then say so
+    (``metadata["attempts"]``).
+
+    >>> @quantum_app(device="tag:ion", shots=1000)
+    ... def ghz(n): return ghz_circuit(n)
+    >>> ghz(3, shots=200).result().counts
+    ({'000': 104, '111': 96},)
+    """
+    dask_priority(priority)
+    options = {
+        "device": device,
+        "priority": priority,
+        "shots": shots,
+        "seed": seed,
+        "parameter_values": parameter_values,
+    }
+
+    def decorate(func: Callable[..., Any]) -> QuantumApp:
+        return QuantumApp(func, options, client)
+
+    return decorate if function is None else decorate(function)
+
+
+def classical() -> AbstractContextManager[None]:
+    """Tasks made inside this block run on CPU workers only.
+
+    On a cluster of ours tasks that say nothing do so anyway; this is for clusters without our scheduler plugin.
+
+    >>> with classical():
+    ...     step = dask.delayed(optimise)(result)
+    """
+    block: AbstractContextManager[None] = dask.annotate(resources=CLASSICAL)
+    return block
+
+
+_known: WeakKeyDictionary[Client, list[QPU]] = WeakKeyDictionary()
+
+
+def check_device(client: Client, device_id: str) -> None:
+    """`UnknownDevice` if no QPU of the cluster fits; asks the cluster again before it says so."""
+    if client.asynchronous:
+        Selector.parse(device_id)  # an answer can't be waited for here: the scheduler plugin fails the task instead
+        return
+    selector = Selector.parse(device_id)
+    if not any(selector.matches(qpu) for qpu in _known.get(client, ())):
+        _known[client] = qpus_of_client(client)
+        select(device_id, _known[client], "this Dask cluster")
+
+
+def _current_client() -> Client:
+    try:
+        return get_client()
+    except ValueError:
+        raise RuntimeError(
+            "there is no Dask client. Make one first: client = conqure_dask.cluster(site).get_client(), "
+            "or give it to the decorator: @quantum_app(client=client)."
+        ) from None

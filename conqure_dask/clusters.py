@@ -1,0 +1,146 @@
+"""``cluster(site)``: a Dask cluster whose QPU workers hold one QPU each, beside workers for classical tasks."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Nanny, Scheduler, Security, SpecCluster
+
+from qpu_executors import QPU, ConqureError, Site
+
+from .resources import offered
+from .scheduler import DaskQPUs
+from .security import temporary_security
+from .worker import HoldQPU, QuickWorker
+
+# What a cluster of ours sets differently from Dask, while it is made (the workers get it too).
+CONFIG = {
+    "distributed.worker.multiprocessing-method": "forkserver",  # imports once; a worker starts in 0.1 instead of 0.3 s
+    "distributed.worker.profile.enabled": False,  # samples every 10 ms, also while a QPU waits
+    "distributed.scheduler.work-stealing-interval": "100ms",  # from a busy QPU to an idle one; default 1 s
+    "distributed.scheduler.no-workers-timeout": "60s",  # a QPU whose worker does not come back; default: for ever
+    "distributed.admin.log-length": 1000,
+}
+
+
+class QPUCluster(SpecCluster):
+    """A `distributed.SpecCluster` that knows its site; `cluster` makes one."""
+
+    site: Site
+
+
+def cluster(
+    site: Site | str | Path | None = None,
+    *,
+    cpu_workers: int | None = None,
+    cpu_threads: int = 1,
+    security: Security | bool = True,
+    dashboard_address: str | None = None,
+    memory_limit: str | int | None = "auto",
+    silence_logs: int = logging.CRITICAL,
+    worker_class: Any = Nanny,
+    worker_options: Mapping[str, Any] | None = None,
+) -> QPUCluster:
+    """Start a Dask cluster on this machine: one process per slot of each QPU, and processes for classical tasks.
+
+    A QPU worker opens its QPU when it starts and keeps it; a crashed one is started again. All processes end with this
+    one, ``kill -9`` included. As with every Dask cluster, call it under ``if __name__ == "__main__":`` in a script.
+
+    Args:
+        site: a site, its name or its file; by default the site to use here (`Site.load`).
+        cpu_workers: classical worker processes; by default as many as the site says, with one thread each.
+        cpu_threads: threads in each of them.
+        security: TLS with temporary certificates (default), a `distributed.Security`, or False for none: then every
+            user of this machine can run code as you.
+        dashboard_address: e.g. ``"127.0.0.1:8787"``; the default is no dashboard.
+        memory_limit: of each classical worker, as in `distributed.LocalCluster`.
+        silence_logs: Dask's log messages below this level are not shown.
+        worker_class, worker_options: what starts a worker, and more of its keyword arguments.
+
+    Raises:
+        UnknownSite, InvalidSite; UnknownDriver, DeviceError, …: a QPU did not open, with its driver's message.
+
+    >>> with cluster("laptop") as c, c.get_client() as client, pool(client) as qpus:
+    ...     qpus.submit(run, task).result()
+    """
+    _refuse_in_a_starting_process()
+    site = Site.load(site)
+    security = temporary_security() if security is True else security or Security()
+    n_cpu = site.cpu_workers if cpu_workers is None else cpu_workers
+    options = {"host": "127.0.0.1", "security": security, "silence_logs": silence_logs, "protocol": _protocol(security)}
+    common = {**options, "env": worker_environment(site), "dashboard": False, **(worker_options or {})}
+    workers = worker_spec(site, n_cpu, cpu_threads, {"memory_limit": memory_limit}, worker_class, common)
+    expected = [spec["options"]["resources"] for spec in workers.values()]
+    scheduler = {
+        "cls": Scheduler,
+        "options": {
+            **{name: options[name] for name in ("host", "security", "protocol")},
+            "port": 0,
+            "dashboard": dashboard_address is not None,
+            "dashboard_address": dashboard_address,
+            "plugins": [DaskQPUs(expected)],
+        },
+    }
+    with dask.config.set(CONFIG), _plain_errors():
+        made = QPUCluster(workers, scheduler, security=security, silence_logs=silence_logs, name=f"conqure-{site.name}")
+    made.site = site
+    return made
+
+
+def worker_spec(
+    site: Site, cpu_workers: int, cpu_threads: int, cpu_options: Mapping[str, Any], worker_class: Any, common: Any
+) -> dict[str, Any]:
+    """The workers of a site as `distributed.SpecCluster` takes them: a name, a class and its options for each."""
+    spec = {}
+    for qpu in site.qpus:
+        for slot in range(qpu.slots):
+            options = {"nthreads": 1, "resources": offered(qpu), "memory_limit": 0, "plugins": (HoldQPU(qpu),)}
+            spec[_worker_name(qpu, slot)] = {"cls": worker_class, "options": {**options, **common}}
+    for number in range(cpu_workers):
+        options = {"nthreads": cpu_threads, "resources": {"CPU": cpu_threads}, "plugins": (QuickWorker(),)}
+        spec[f"cpu{number}"] = {"cls": worker_class, "options": {**options, **cpu_options, **common}}
+    return spec
+
+
+def worker_environment(site: Site) -> dict[str, str]:
+    """The variables of this process, as they are now, and the mark that `run` looks for in a worker without a QPU."""
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    own = {"CONQURE_WORKER": "dask"} | ({"CONQURE_SITE": str(site.path)} if site.path else {})
+    return mine | own
+
+
+def _worker_name(qpu: QPU, slot: int) -> str:
+    return qpu.device_id if qpu.slots == 1 else f"{qpu.device_id}.{slot}"
+
+
+def _protocol(security: Security) -> str:
+    return "tls://" if security.require_encryption else "tcp://"
+
+
+@contextlib.contextmanager
+def _plain_errors() -> Iterator[None]:
+    """Dask wraps what a worker raised while it started; show the driver's error itself."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ConqureError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise type(cause)(str(cause)) from error
+
+
+def _refuse_in_a_starting_process() -> None:
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "a Dask worker reads your script when it starts, and the script starts a cluster. "
+            'Put what should run only once under:  if __name__ == "__main__":'
+        )

@@ -1,0 +1,102 @@
+"""What the Dask scheduler has to know about QPUs: a scheduler plugin, loaded by `cluster` and `pool`.
+
+* Tasks that ask for nothing go to CPU workers, so nothing classical lands on a QPU worker by lot.
+* A task that asks for a resource nobody has offered fails at once; Dask would keep it in ``no-worker`` for ever.
+* A quantum task that Dask repeats, since a worker was lost with the task or its result, is told so (`calls.ATTEMPT`).
+* Messages leave at once instead of every 2, 5 or 10 ms, and small results reach the client with their completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from distributed import Scheduler, SchedulerPlugin
+from distributed.protocol import pickle
+
+from qpu_executors import UnknownDevice
+
+from .calls import ATTEMPT
+from .resources import CLASSICAL, Resources
+
+PUSH = "conqure-push"  # the operation, and the beginning of the topics, of results that are pushed to a client
+INTERVAL_S = 0.0  # between two batches of messages
+
+
+class DaskQPUs(SchedulerPlugin):
+    """See the module. ``expected`` is what workers still to come will offer, one dict of resources for each."""
+
+    name = "conqure"
+    idempotent = True  # the first one stays
+
+    def __init__(self, expected: Iterable[Resources] = ()) -> None:
+        self._known: Resources = {}
+        for resources in expected:
+            self._learn(resources)
+
+    async def start(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        scheduler.stream_handlers[PUSH] = self._push
+        for worker in scheduler.workers:
+            self.add_worker(scheduler, worker)
+        for client in scheduler.clients:
+            self.add_client(scheduler, client)
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        self._learn(scheduler.workers[worker].resources)
+        scheduler.stream_comms[worker].interval = INTERVAL_S
+
+    def add_client(self, scheduler: Scheduler, client: str) -> None:
+        scheduler.loop.add_callback(_hurry, scheduler, client)  # its stream is made after this hook
+
+    def update_graph(self, scheduler: Scheduler, *, tasks: list[Any], **kwargs: Any) -> None:
+        if not self._known.keys() >= {"QPU", "CPU"}:
+            return
+        for task in (scheduler.tasks[key] for key in tasks):
+            if not (task.resource_restrictions or task.worker_restrictions or task.host_restrictions):
+                task.resource_restrictions = dict(CLASSICAL)
+
+    def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
+        if finish == "no-worker":
+            self._scheduler.loop.add_callback(self._fail_if_impossible, key)
+        elif finish == "released" and start in ("processing", "memory"):
+            self._count_attempt(key)
+
+    def _learn(self, resources: Resources) -> None:
+        for resource, amount in resources.items():
+            self._known[resource] = max(amount, self._known.get(resource, 0))
+
+    def _count_attempt(self, key: Any) -> None:
+        task = self._scheduler.tasks.get(key)
+        if task is not None and "QPU" in (task.resource_restrictions or {}):
+            annotations = dict(task.annotations or {})
+            annotations[ATTEMPT] = annotations.get(ATTEMPT, 1) + 1
+            task.annotations = annotations
+
+    def _fail_if_impossible(self, key: Any) -> None:
+        task = self._scheduler.tasks.get(key)
+        if task is None or task.state != "no-worker" or not task.resource_restrictions:
+            return
+        missing = [r for r, amount in task.resource_restrictions.items() if self._known.get(r, -1) < amount]
+        if missing and self._known:
+            error = UnknownDevice(
+                f"task {key!r} asks for {missing[0]!r}: {task.resource_restrictions[missing[0]]:g}, and no worker of "
+                f"this Dask cluster has that. They have: {', '.join(sorted(self._known))}."
+            )
+            self._scheduler.transitions(
+                self._scheduler.transition(
+                    key, "erred", exception=pickle.dumps(error), cause=key, stimulus_id=f"conqure-impossible-{key}"
+                ),
+                stimulus_id=f"conqure-impossible-{key}",
+            )
+
+    def _push(self, client: str, topic: str, message: Any, worker: str = "") -> None:
+        """Pass a worker's message on to one client, whose `subscribe_topic` handler gets it; nothing is kept."""
+        stream = self._scheduler.client_comms.get(client)
+        if stream is not None and not stream.closed():
+            stream.send({"op": "event", "topic": topic, "event": (0.0, message)})
+
+
+def _hurry(scheduler: Scheduler, client: str) -> None:
+    if client in scheduler.client_comms:
+        scheduler.client_comms[client].interval = INTERVAL_S

@@ -1,0 +1,117 @@
+"""Worker plugins: a QPU worker holds its QPU from start to end; every worker answers at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+
+from qpu_executors import QPU, ConqureError, DeviceError, HeldDevice, hold
+
+from .channel import Channel
+from .scheduler import INTERVAL_S
+
+CLOSE_S = 5.0  # a circuit that still runs when the worker ends gets this long
+
+
+class QuickWorker(WorkerPlugin):
+    """Sends messages at once instead of every 2 ms."""
+
+    name = "conqure-quick"
+
+    def setup(self, worker: Worker) -> Any:
+        worker.batched_stream.interval = INTERVAL_S
+
+
+class HoldQPU(QuickWorker):
+    """Opens a QPU when the worker starts, holds it for the whole process, and closes it at the end.
+
+    A QPU that does not open keeps the worker from starting, with the driver's message.
+    """
+
+    name = "conqure-qpu"
+
+    def __init__(self, qpu: QPU) -> None:
+        self.qpu = qpu
+
+    async def setup(self, worker: Worker) -> None:
+        super().setup(worker)
+        self._waiting: set[Any] = set()
+        self._lent: Channel | None = None
+        self._closing = False
+        self._security = worker.security
+        self._tls: ssl.SSLContext | None = None
+        self._stack = contextlib.ExitStack()
+        held = await asyncio.to_thread(open_qpu, self.qpu)
+        self._stack.callback(held.close)
+        self._stack.enter_context(hold(held, process=True))
+
+    async def teardown(self, worker: Worker) -> None:
+        self._closing = True
+        deadline = asyncio.get_running_loop().time() + CLOSE_S
+        while self._lent is not None and asyncio.get_running_loop().time() < deadline:
+            self._lent.wake()
+            await asyncio.sleep(0.01)
+        self._stack.close()
+
+    def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
+        """Dask tells what happens to tasks here; those in ``constrained`` wait for the QPU."""
+        if finish == "constrained":
+            self._waiting.add(key)
+            if self._lent is not None:
+                self._lent.wake()
+        elif start == "constrained":
+            self._waiting.discard(key)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether other Dask tasks wait for this QPU."""
+        return bool(self._waiting)
+
+    @property
+    def closing(self) -> bool:
+        return self._closing
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What this worker identifies itself with, where the cluster uses TLS."""
+        if self._tls is None:
+            self._tls = self._security.get_connection_args("worker")["ssl_context"]
+        return self._tls
+
+    @contextlib.contextmanager
+    def lending(self, channel: Channel) -> Iterator[None]:
+        """While a lease lasts: its thread is woken when somebody else wants the QPU, and when the worker ends."""
+        self._lent = channel
+        try:
+            yield
+        finally:
+            self._lent = None
+
+
+def open_qpu(qpu: QPU) -> HeldDevice:
+    """Open a QPU; whatever its driver raises comes as one of our errors, which names the QPU and says what happened."""
+    try:
+        return HeldDevice(qpu)
+    except ConqureError as error:
+        raise type(error)(f"QPU {qpu.device_id!r} did not open: {error}") from error
+    except Exception as error:
+        raise DeviceError(
+            f"QPU {qpu.device_id!r} did not open: its driver {qpu.driver!r} raised {type(error).__name__}: {error}"
+        ) from error
+
+
+def qpu_as_json(qpu: QPU) -> str:
+    """For a command line: ``dask worker … --preload conqure_dask.preload --qpu JSON``."""
+    values = {name: getattr(qpu, name) for name in qpu.__dataclass_fields__}
+    return json.dumps({**values, "options": dict(qpu.options)}, separators=(",", ":"))
+
+
+def qpu_from_json(text: str) -> QPU:
+    values = json.loads(text)
+    return QPU(**{**values, "tags": tuple(values.get("tags", ()))})

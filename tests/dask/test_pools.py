@@ -1,0 +1,31 @@
+"""The pools over a Dask cluster keep the contract of every pool, and Dask's own rules."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+
+import pytest
+from distributed import Client
+
+from conqure_dask import cluster, cpu_pool, pool
+from qpu_executors import QPU, Site
+from qpu_executors.testing import PoolContract
+
+
+@contextmanager
+def open_pool(qpus: Sequence[QPU], **options: bool) -> Iterator[Executor]:
+    with cluster(Site("contract", tuple(qpus), cpu_workers=1)) as started, Client(started) as client:
+        with pool(client, **options) as opened:  # type: ignore[arg-type]
+            yield opened
+
+
+class TestPoolOfBorrowedQPUs(PoolContract):
+    open_pool = staticmethod(open_pool)
+
+
+class TestPoolOfDaskTasks(PoolContract):
+    @staticmethod
+    @contextmanager
+    def open_pool(qpus: Sequence[QPU]) -> Iterator[Executor]:
+        with open_pool(qpus, leases=False) as opened:
+            yield opened
