@@ -61,7 +61,11 @@ class CPUThreadPool(ThreadPoolExecutor):
         error: BaseException | None,
     ) -> None:
         if error is None:
-            super().submit(_fulfil, future, fn, args, kwargs)
+            try:
+                super().submit(_fulfil, future, fn, args, kwargs)
+            except RuntimeError:  # the threads have gone: fine for a call that was cancelled while it waited
+                if not future.cancelled():
+                    raise
         elif future.set_running_or_notify_cancel():
             future.set_exception(error)
 
