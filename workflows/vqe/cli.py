@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as jsonlib
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -242,7 +244,7 @@ def _go(
     about = {"surroundings": surroundings, "site": site.describe(), "site_text": _text(site.path)}
     _say(f"{arguments['problem'].name} on {', '.join(q.device_id for q in chosen)}; run folder {path}")
     try:
-        with conqure.open_engine(surroundings["engine"], site) as engine:
+        with _ended_like_ctrl_c(), conqure.open_engine(surroundings["engine"], site) as engine:
             result = solve(
                 **arguments,
                 **folder,
@@ -262,6 +264,20 @@ def _go(
             _say(f"\n{stopped}. What was measured is kept. Go on with:\n  conqure vqe {command} --resume {path}")
         raise
     _show(result, path, given)
+
+
+@contextlib.contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM, which Slurm sends before a job's time is over, ends a run as cleanly as Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _show(result: Any, path: Path, given: dict[str, Any]) -> None:

@@ -127,10 +127,7 @@ class _Live:
         try:
             from scipy.optimize import minimize
 
-            options = {**_OPTIONS[settings.method], _LIMIT[settings.method]: settings.iterations}
-            if settings.method == "nelder-mead":
-                options["initial_simplex"] = np.vstack([x0, x0 + _SIMPLEX * np.eye(len(x0))])
-            found = minimize(self._energy, x0.copy(), method=settings.method, options=options)
+            found = minimize(self._energy, x0.copy(), method=settings.method, options=options(settings, x0))
             self.result, self.wanted = np.asarray(found.x, dtype=float), None
         except _Closed:
             return
@@ -147,6 +144,14 @@ class _Live:
         if energy is None:
             raise _Closed
         return energy
+
+
+def options(settings: Scipy, x0: Floats) -> dict[str, Any]:
+    """What ``scipy.optimize.minimize`` is given beside function, start and method."""
+    chosen = {**_OPTIONS[settings.method], _LIMIT[settings.method]: settings.iterations}
+    if settings.method == "nelder-mead":
+        chosen["initial_simplex"] = np.vstack([x0, x0 + _SIMPLEX * np.eye(len(x0))])
+    return chosen
 
 
 _cache: OrderedDict[tuple[Any, ...], _Live] = OrderedDict()
