@@ -32,7 +32,7 @@ MAY_REACH_UP = {"conqure.cli"}
 # The modules that are about a third-party package, and so import it at module level. Everybody else does it in the
 # function that needs it. A name stands for the module and all modules below it.
 IS_ABOUT = {
-    "conqure_parsl": {"parsl", "dill", "zmq"},
+    "conqure_parsl": {"parsl", "dill", "tblib", "zmq"},
     "conqure_dask": {"dask", "distributed"},
     "conqure_dask.preload": {"click"},
     "conqure.cli": {"typer", "rich"},
