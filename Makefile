@@ -23,6 +23,7 @@ check: $(VENV)/.dev lint  ## the quick half of `make test`: lint and the tests t
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
 format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
