@@ -15,11 +15,11 @@ from parsl.dataflow.futures import AppFuture
 
 from qpu_executors import InvalidTask
 
-from .calls import returning_circuits, taking_qpu
+from .calls import OPTION, returning_circuits, taking_qpu
 from .memo import teach_memoizer
 from .placing import choose
 from .sessions import session_for
-from .specification import OPTION, PARAMETER, read_priority
+from .specification import PARAMETER, read_priority
 
 _OPTIONS = ("device", "shots", "priority", "seed", "parameter_values")
 

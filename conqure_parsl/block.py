@@ -1,7 +1,7 @@
 """A block on one node: starts the workers, watches them, reports how they died, and ends with the submitting program.
 
-Started by a Parsl provider as ``python -m conqure_parsl.block``; one process, which forks the workers, so that Python
-and Parsl are imported once. Its connection to the broker is its lifeline: when that breaks, the block kills its
+Started by a Parsl provider as ``python -m conqure_parsl.block``; one process, which forks the workers, so that
+everything is imported once. Its connection to the broker is its lifeline: when that breaks, the block kills its
 workers and exits, whatever happened to the other side (end, crash, ``kill -9``, a lost network).
 """
 
@@ -178,8 +178,6 @@ def main() -> None:
         from .tunnel import open_tunnel
 
         socket_path = open_tunnel(options.tunnel.split(","), options.folder)
-    from . import packing  # noqa: F401  imports Parsl once here instead of once in every worker
-
     block = Block(socket_path, secret, options.block_id, options.workers)
     block.run()
     if block.abandoned and not options.tunnel:

@@ -22,14 +22,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from parsl.app.errors import RemoteExceptionWrapper
-
 from qpu_executors import QPU, ConqureError, DeviceLost, Entry
 from qpu_executors.errors import error_of_kind
 
 from . import wire
 from .leases import Call, Leases, Order, Worker
-from .packing import load_value
+from .packing import Failure, unpack
 from .specification import Placement
 
 logger = logging.getLogger(__name__)
@@ -285,12 +283,12 @@ class Broker:
         if future is None:
             return
         try:
-            value = load_value(body)
+            value = unpack(body)
         except Exception as error:
             _fail(future, error)
             return
-        if isinstance(value, RemoteExceptionWrapper):
-            _fail(future, value.get_exception())
+        if isinstance(value, Failure):
+            _fail(future, value.error)
         else:
             future.set_result(value)
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from qpu_executors import NotOnQPU, QPUHandle, as_task, current_qpu, run
+from qpu_executors import NotOnQPU, QPUHandle, QuantumResult, Selector, UnknownDevice, as_task, current_qpu, run
 
-from .specification import OPTION
+OPTION = "quantum:"  # before their names
 
 
 def returning_circuits(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,10 +43,20 @@ def run_returned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     options = _take_options(kwargs)
     made = func(*args, **kwargs)
     if not isinstance(made, (list, tuple)):
-        return run(as_task(made, **options))
+        return _run_here(made, options)
     seed = options.pop("seed", None)  # equal circuits in one list are separate samples
     seeds = [None if seed is None else seed + n for n in range(len(made))]
-    return [run(as_task(each, seed=seed, **options)) for each, seed in zip(made, seeds, strict=True)]
+    return [_run_here(each, options | {"seed": seed}) for each, seed in zip(made, seeds, strict=True)]
+
+
+def _run_here(circuit: Any, options: dict[str, Any]) -> QuantumResult:
+    task, held = as_task(circuit, **options), current_qpu()
+    if held is not None and not Selector.parse(task.device_id).matches(held.qpu):
+        raise UnknownDevice(
+            f"the function returned a task for {task.device_id!r} and ran on {held.qpu.device_id!r}: where an app runs "
+            f"is decided before it does. Say @quantum_app(device={task.device_id!r}), or give device= in the call."
+        )
+    return run(task)
 
 
 def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

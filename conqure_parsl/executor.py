@@ -29,7 +29,7 @@ from qpu_executors.task_queue import AGING_S
 from . import launching
 from .broker import Broker
 from .classical import Classical, run_classical
-from .packing import dump_call
+from .packing import pack_call
 from .specification import Placement, arguments, placement
 from .tunnel import Gateway
 
@@ -119,7 +119,7 @@ class QPUExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation):
             if self.classical != "run":
                 return run_classical(self, func, resource_specification, args, kwargs)
             where = Placement()
-        return self.broker.submit(where, dump_call(func, args, arguments(func, kwargs)))
+        return self.broker.submit(where, pack_call(func, args, arguments(func, kwargs)))
 
     def shutdown(self) -> None:
         if self._broker is not None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from parsl.app.errors import wrap_error
 from parsl.dataflow.dflow import DataFlowKernel, DataFlowKernelLoader
+from parsl.dataflow.errors import PropagatedException
 from parsl.dataflow.futures import AppFuture
 
 from qpu_executors import QPU, QuantumTask, Site, run
@@ -46,7 +47,8 @@ class PoolFuture(Future[Any]):
     def follow(self, app_future: AppFuture) -> None:
         with contextlib.suppress(InvalidStateError):  # it was cancelled
             if (error := app_future.exception()) is not None:
-                self.set_exception(error)
+                # Of a task whose arguments failed, what went wrong in the first place, as in the standard library.
+                self.set_exception((isinstance(error, PropagatedException) and error.__cause__) or error)
             else:
                 self.set_result(app_future.result())
 

@@ -20,6 +20,7 @@ from parsl.executors.errors import InvalidResourceSpecification
 
 from qpu_executors import InvalidTask, Priority, QuantumTask
 
+from .calls import OPTION
 from .packing import is_run
 
 OURS = ("device_id", "priority", "session")
@@ -39,7 +40,6 @@ TICKET = "_ticket"
 
 
 PARAMETER = "parsl_resource_specification"
-OPTION = "quantum:"  # before the names of a quantum app's options among the arguments of a call
 
 
 def arguments(func: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from qpu_executors import QPU, ConqureError, DeviceError
 from qpu_executors.running import hold
 
 from . import lifeline, wire
+from .packing import pack, pack_error, unpack_call
 
 OPENING_PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between tries to open a device that says its trouble will pass
 
@@ -90,16 +91,11 @@ def _refuse(broker: Connection, kind: str, message: str) -> QPU | None:
 
 
 def _result_of(body: memoryview) -> bytes:
-    from parsl.app.errors import RemoteExceptionWrapper
-
-    from .packing import dump_value, load_call
-
     try:
-        func, args, kwargs = load_call(body)
-        return dump_value(func(*args, **kwargs))
-    except Exception:
+        func, args, kwargs = unpack_call(body)
+        return pack(func(*args, **kwargs))
+    except Exception as error:
         try:
-            return dump_value(RemoteExceptionWrapper(*sys.exc_info()))
-        except Exception:  # an exception that cannot be serialised is told in words
-            error = DeviceError(f"the task failed, and its error cannot be sent:\n{traceback.format_exc()}")
-            return dump_value(RemoteExceptionWrapper(DeviceError, error, None))
+            return pack_error(error)
+        except Exception:  # an error that cannot be serialised is told in words
+            return pack_error(DeviceError(f"the task failed, and its error cannot be sent:\n{traceback.format_exc()}"))
