@@ -119,21 +119,21 @@ class Circuit:
     Attributes:
         steps: operations without parameters as they are, the others as ops of the program.
         reads: the qubits measured at the end, in the order of the samples' columns; None if outcomes in the middle
-            count, then the columns are those of ``bits``.
-        bits: the classical bit of each column.
+            count.
+        bits: the classical bits each column goes to.
         is_native: whether the device takes such a tape as it is; None until the first call.
     """
 
     program: GateProgram
     steps: list[Operator | Op]
     reads: list[int] | None
-    bits: list[int]
+    bits: list[list[int]]
     is_native: bool | None = None
 
     @classmethod
     def of(cls, program: GateProgram) -> Circuit:
-        if len(program.ops) and sum(len(op.bits) for op in program.ops) > _BITS:
-            raise InvalidTask(f"the program has more than {_BITS} measurements, too many for this driver.")
+        if len({bit for op in program.ops for bit in op.bits}) > _BITS:
+            raise InvalidTask(f"the program measures into more than {_BITS} bits, too many for this driver.")
         final = is_final(program)
         steps: list[Operator | Op] = []
         for op in program.ops:
@@ -142,9 +142,10 @@ class Circuit:
             fixed = op.name not in ("measure", "reset") and not any(isinstance(angle, tuple) for angle in op.angles)
             steps += operations(op, ()) if fixed else [op]
         writes = [pair for op in program.ops for pair in zip(op.qubits, op.bits, strict=False)]
-        if final:
-            return cls(program, steps, [qubit for qubit, _ in writes], [bit for _, bit in writes])
-        return cls(program, steps, None, list({bit: None for _, bit in writes}))
+        if not final:
+            return cls(program, steps, None, [[bit] for bit in dict.fromkeys(bit for _, bit in writes)])
+        reads = list(dict.fromkeys(qubit for qubit, _ in writes))
+        return cls(program, steps, reads, [[bit for read, bit in writes if read == qubit] for qubit in reads])
 
     def check(self, rows: Sequence[Sequence[float]]) -> None:
         """`InvalidTask` unless each row has one value per parameter."""
@@ -173,7 +174,7 @@ class Circuit:
             else:
                 done += operations(step, row)
         if self.reads is None:
-            return QuantumScript(done, [qml.sample([outcomes[bit] for bit in self.bits])], shots=shots)
+            return QuantumScript(done, [qml.sample([outcomes[bit] for (bit,) in self.bits])], shots=shots)
         return QuantumScript(done, [qml.sample(wires=self.reads)], shots=shots)
 
     def counts(self, samples: Any, shots: int) -> Counts:
@@ -183,7 +184,7 @@ class Circuit:
         outcomes, numbers = np.unique(packed, return_counts=True)
         counts: Counts = {}
         for outcome, number in zip(outcomes.tolist(), numbers.tolist(), strict=True):
-            value = sum((outcome >> column & 1) << bit for column, bit in enumerate(self.bits))
+            value = sum((outcome >> column & 1) << bit for column, bits in enumerate(self.bits) for bit in bits)
             counts[self.program.key(value)] = number
         return counts
 
