@@ -296,7 +296,7 @@ def _show(result: Any, path: Path, given: dict[str, Any]) -> None:
 
 def _refuse_changes(context: typer.Context) -> None:
     """A resumed run is the run it was: options that would make it another are an error."""
-    changed = [name for name in context.params if name not in _FREE and _was_given(context, name)]
+    changed = sorted(name for name in context.params if name not in _FREE and _was_given(context, name))
     if changed:
         raise InvalidProblem(
             f"--resume goes on with the run as it was, so {', '.join(changed)} cannot be given. "

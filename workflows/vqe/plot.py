@@ -37,7 +37,6 @@ _STYLE = {
     "axes.edgecolor": "#888888",
     "axes.labelcolor": _INK,
     "axes.titlesize": 12,
-    "axes.titlelocation": "left",
     "legend.frameon": False,
     "xtick.color": "#555555",
     "ytick.color": "#555555",
@@ -96,7 +95,8 @@ def _convergence(figure: Figure, result: VQEResult) -> None:
     setting = result.setting
     axes.set_title(
         f"{result.problem.name}: {len(result.starts)} starts of {setting['optimizer']['name']} on {setting['ansatz']}, "
-        f"{setting['shots']} shots"
+        f"{setting['shots']} shots",
+        loc="left",
     )
     axes.set_xlabel("energies measured per start")
     axes.set_ylabel(f"energy ({result.problem.unit})")
@@ -121,12 +121,14 @@ def _timeline(figure: Figure, result: VQEResult) -> None:
     _bars(below, result.steps, cpus, _worker, names, clock)
     above.set_title(
         f"{result.problem.name} on {result.n_qpus} QPU{'s' * (result.n_qpus > 1)}: "
-        f"QPU utilisation {result.qpu_utilisation:.1%}, {len(result.circuits)} circuits in {result.wall_s:.2f} s"
+        f"QPU utilisation {result.qpu_utilisation:.1%}, {len(result.circuits)} circuits in {result.wall_s:.2f} s",
+        loc="left",
     )
     above.set_ylabel("QPU")
     below.set_ylabel("CPU")
     below.set_xlabel("time (s)")
-    below.set_title(f"optimiser steps: CPU utilisation {result.cpu_utilisation:.1%}", fontsize=10, color="#555555")
+    steps = f"optimiser steps: CPU utilisation {result.cpu_utilisation:.1%}"
+    below.set_title(steps, loc="left", fontsize=10, color="#555555")
     above.tick_params(bottom=False)
     _legend(figure, result)
 
