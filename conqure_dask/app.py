@@ -47,6 +47,7 @@ class QuantumApp:
         check_device(client, options["device"])
         return client.submit(
             self._travels,
+            options["device"],
             self._func,
             settings,
             *args,
@@ -66,7 +67,7 @@ class QuantumApp:
         Selector.parse(options["device"])
         with dask.annotate(resources=wanted(options["device"]), priority=dask_priority(options["priority"])):
             node = delayed(self._travels, name=self._name, pure=False, traverse=False)
-            return node(self._func, settings, *args, dask_key_name=self._key(), **kwargs)
+            return node(options["device"], self._func, settings, *args, dask_key_name=self._key(), **kwargs)
 
     def _split(self, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take our options out of a call's keywords: all of them, and those that go along with the call."""

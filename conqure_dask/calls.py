@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from distributed import get_worker
 
-from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, as_task, current_qpu, run
+from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, Selector, as_task, current_qpu, run
 
 ATTEMPT = "conqure-attempt"  # an annotation: how often Dask has handed this task to a worker
 
 
-def run_returned(func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any) -> Any:
+def run_returned(
+    device_id: str, func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any
+) -> Any:
     """Style 1: the function returns a circuit, or a list of them, and we run it."""
-    with this_qpu(func):
+    with this_qpu(func, device_id):
         made = func(*args, **kwargs)
         if not isinstance(made, (list, tuple)):
             return run(as_task(made, **settings))
@@ -24,10 +27,12 @@ def run_returned(func: Callable[..., Any], settings: dict[str, Any], /, *args: A
         return [run(as_task(each, seed=seed, **settings)) for each, seed in zip(made, seeds, strict=True)]
 
 
-def call_with_qpu(func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any) -> Any:
+def call_with_qpu(
+    device_id: str, func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any
+) -> Any:
     """Style 2: the function takes ``qpu`` and runs circuits itself."""
-    with this_qpu(func) as held:
-        return func(*args, qpu=QPUHandle(held, **settings), **kwargs)
+    with this_qpu(func, device_id) as held:
+        return _with_qpu(func, QPUHandle(held, **settings), args, kwargs)
 
 
 def call_beside_qpu(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -36,18 +41,28 @@ def call_beside_qpu(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> A
         return func(*args, **kwargs)
 
 
+def _with_qpu(func: Callable[..., Any], qpu: QPUHandle, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The call, with the handle in the place of the parameter ``qpu``: the caller counts as if it were not there."""
+    place = list(inspect.signature(func).parameters).index("qpu")
+    keyword_only = inspect.signature(func).parameters["qpu"].kind is inspect.Parameter.KEYWORD_ONLY
+    if keyword_only or place > len(args):
+        return func(*args, qpu=qpu, **kwargs)
+    return func(*args[:place], qpu, *args[place:], **kwargs)
+
+
 @contextlib.contextmanager
-def this_qpu(func: Callable[..., Any]) -> Iterator[HeldDevice]:
+def this_qpu(func: Callable[..., Any], device_id: str = "any") -> Iterator[HeldDevice]:
     """The QPU of this worker, for one task.
 
     Raises:
-        NotOnQPU: Dask has put the task on a worker without one (array and bag graphs lose annotations when optimised).
+        NotOnQPU: Dask has put the task on another worker (array and bag graphs lose annotations when optimised).
     """
     held = current_qpu()
-    if held is None:
+    if held is None or not Selector.parse(device_id).matches(held.qpu):
         raise NotOnQPU(
-            f"{getattr(func, '__name__', func)!r} needs a QPU and ran on a worker that holds none. Call it as a "
-            "@quantum_app or through conqure_dask.pool; inside graphs use app.delayed(…), not map_blocks or bag.map."
+            f"{getattr(func, '__name__', func)!r} needs a QPU ({device_id}) and ran on a worker that holds "
+            f"{held.qpu.device_id if held else 'none'}. Call it as a @quantum_app or through conqure_dask.pool; inside "
+            "graphs use app.delayed(…), not map_blocks or bag.map."
         )
     attempt = _attempt()
     held.metadata = {"attempts": attempt} if attempt > 1 else {}
@@ -62,6 +77,13 @@ def _attempt() -> int:
     worker = get_worker()
     task = worker.state.tasks.get(worker.get_current_task())
     return int(((task.annotations if task else None) or {}).get(ATTEMPT, 1))
+
+
+def device_of(task: Any) -> str | None:
+    """Which QPU a node of a Dask graph is for, if it is a call of a quantum app; read from the node itself."""
+    if getattr(task, "func", None) in (run_returned, call_with_qpu) and task.args and isinstance(task.args[0], str):
+        return task.args[0]
+    return None
 
 
 def is_task(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -28,6 +28,9 @@ CONFIG = {
     "distributed.scheduler.no-workers-timeout": "60s",  # a QPU whose worker does not come back; default: for ever
     "distributed.admin.log-length": 1000,
 }
+# Dask serves web pages without asking who reads them, by default on all interfaces, with or without a dashboard.
+NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+NOWHERE = "127.0.0.1:0"
 
 
 class QPUCluster(SpecCluster):
@@ -75,7 +78,8 @@ def cluster(
     security = temporary_security() if security is True else security or Security()
     n_cpu = site.cpu_workers if cpu_workers is None else cpu_workers
     options = {"host": "127.0.0.1", "security": security, "silence_logs": silence_logs, "protocol": _protocol(security)}
-    common = {**options, "env": worker_environment(site), "dashboard": False, **(worker_options or {})}
+    own = {"env": worker_environment(site), "dashboard": False, "dashboard_address": NOWHERE}
+    common = {**options, **own, **(worker_options or {})}
     workers = worker_spec(site, n_cpu, cpu_threads, {"memory_limit": memory_limit}, worker_class, common)
     expected = [spec["options"]["resources"] for spec in workers.values()]
     scheduler = {
@@ -84,11 +88,12 @@ def cluster(
             **{name: options[name] for name in ("host", "security", "protocol")},
             "port": 0,
             "dashboard": dashboard_address is not None,
-            "dashboard_address": dashboard_address,
+            "dashboard_address": dashboard_address or NOWHERE,
             "plugins": [DaskQPUs(expected)],
         },
     }
-    with dask.config.set(CONFIG), _plain_errors():
+    config = CONFIG | ({} if dashboard_address else NO_PAGES)
+    with dask.config.set(config), _plain_errors():
         made = QPUCluster(workers, scheduler, security=security, silence_logs=silence_logs, name=f"conqure-{site.name}")
     made.site = site
     return made

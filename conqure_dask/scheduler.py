@@ -1,6 +1,7 @@
 """What the Dask scheduler has to know about QPUs: a scheduler plugin, loaded by `cluster` and `pool`.
 
 * Tasks that ask for nothing go to CPU workers, so nothing classical lands on a QPU worker by lot.
+* Quantum apps whose annotation got lost on the way (`dask.optimize` drops all) get it back.
 * A task that asks for a resource nobody has offered fails at once; Dask would keep it in ``no-worker`` for ever.
 * A quantum task that Dask repeats, since a worker was lost with the task or its result, is told so (`calls.ATTEMPT`).
 * Messages leave at once instead of every 2, 5 or 10 ms, and small results reach the client with their completion.
@@ -16,8 +17,8 @@ from distributed.protocol import pickle
 
 from qpu_executors import UnknownDevice
 
-from .calls import ATTEMPT
-from .resources import CLASSICAL, Resources
+from .calls import ATTEMPT, device_of
+from .resources import CLASSICAL, Resources, wanted
 
 PUSH = "conqure-push"  # the operation, and the beginning of the topics, of results that are pushed to a client
 INTERVAL_S = 0.0  # between two batches of messages
@@ -50,10 +51,13 @@ class DaskQPUs(SchedulerPlugin):
         scheduler.loop.add_callback(_hurry, scheduler, client)  # its stream is made after this hook
 
     def update_graph(self, scheduler: Scheduler, *, tasks: list[Any], **kwargs: Any) -> None:
-        if not self._known.keys() >= {"QPU", "CPU"}:
-            return
+        has_both_kinds = self._known.keys() >= {"QPU", "CPU"}
         for task in (scheduler.tasks[key] for key in tasks):
-            if not (task.resource_restrictions or task.worker_restrictions or task.host_restrictions):
+            if task.resource_restrictions:
+                continue
+            if device_id := device_of(task.run_spec):
+                task.resource_restrictions = wanted(device_id)
+            elif has_both_kinds and not (task.worker_restrictions or task.host_restrictions):
                 task.resource_restrictions = dict(CLASSICAL)
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:

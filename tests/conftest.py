@@ -1,5 +1,6 @@
 """What every test stands on: no site of the person who runs them, and nothing left running when they end."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,10 +17,19 @@ REPOSITORY = Path(__file__).parent.parent
 def _no_process_outlives_the_tests() -> Iterator[None]:
     """Engines start interchanges, workers and nannies; each is gone when its test is, or the whole run fails here."""
     yield
-    # The trackers of multiprocessing live as long as the interpreter that uses them: they are Python's, not a test's.
-    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=5)
-    left = [words for words in map(_command_line, alive) if "_tracker import" not in words]
+    children = psutil.Process().children(recursive=True)
+    _, alive = psutil.wait_procs([process for process in children if not _is_pythons_own(process)], timeout=5)
+    left = [_command_line(process) for process in alive]
     assert not any(left), "still running at the end of the tests:\n" + "\n".join(left)
+
+
+def _is_pythons_own(process: psutil.Process) -> bool:
+    """The trackers and the fork server of multiprocessing live as long as the interpreter that uses them; what the
+    fork server has forked does not."""
+    words = _command_line(process)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return "_tracker import" in words or ("forkserver import" in words and process.ppid() == os.getpid())
+    return False
 
 
 def _command_line(process: psutil.Process) -> str:

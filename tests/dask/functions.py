@@ -1,0 +1,58 @@
+"""What the tests send to workers; importable there, as a user's own module is."""
+
+import os
+from typing import Any
+
+from distributed import Event, get_worker
+
+from qpu_executors import QPUHandle, QuantumResult, QuantumTask
+from qpu_executors.testing import BELL, vqe_program
+
+
+def where(*_: Any) -> str:
+    """The name of the worker this runs on."""
+    return str(get_worker().name)
+
+
+def bell() -> str:
+    return BELL
+
+
+def bells(n: int) -> list[str]:
+    return [BELL] * n
+
+
+def shots_of(result: QuantumResult) -> int:
+    return sum(result.counts[0].values())
+
+
+def total_shots(results: list[QuantumResult], more: int = 0) -> int:
+    return sum(map(shots_of, results)) + more
+
+
+def rotation(angles: list[float]) -> QuantumTask:
+    """Takes what an earlier task has computed."""
+    return QuantumTask(vqe_program(2), parameter_values=angles, shots=64)
+
+
+def angles_from(result: QuantumResult) -> list[float]:
+    return [shots_of(result) / 100] * 4
+
+
+def adaptive(qpu: QPUHandle, rounds: int) -> tuple[str, int]:
+    """Style 2: as many circuits as it likes, and the worker it ran on."""
+    return where(), sum(shots_of(qpu.run(BELL)) for _ in range(rounds))
+
+
+def own_shots(shots: int) -> QuantumTask:
+    """Has a parameter that is also one of ours."""
+    return QuantumTask(BELL, shots=2 * shots)
+
+
+def wait_for(qpu: QPUHandle, event: str) -> None:
+    """Occupies a QPU until somebody sets the event."""
+    Event(event).wait(timeout=30)
+
+
+def pid() -> int:
+    return os.getpid()
