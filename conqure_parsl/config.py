@@ -33,6 +33,7 @@ def parsl_config(
     cpu_workers: int | None = None,
     qpu_provider: ExecutionProvider | None = None,
     cpu_provider: ExecutionProvider | None = None,
+    address: str | None = None,
     executors: Sequence[ParslExecutor] = (),
     run_dir: str | None = None,
     retries: int = 2,
@@ -47,6 +48,7 @@ def parsl_config(
         cpu_workers: classical tasks at the same time, on an HTEX named ``cpu``; 0 for no classical executor.
             Default: the site's.
         qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
+        address: where blocks on other machines reach this program; by default whichever of its addresses answers.
         executors: executors of your own, besides these.
         run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit.
         retries: how often a task is tried again after an error that may pass (`retry_transient`).
@@ -61,7 +63,16 @@ def parsl_config(
     workers = site.cpu_workers if cpu_workers is None else cpu_workers
     cpu = cpu_executor(workers=workers, provider=cpu_provider) if workers else None
     logging.getLogger("parsl").addHandler(logging.NullHandler())  # errors reach the futures, not also the terminal
-    quantum = _qpu_executors(site, qpu_mode or site.qpu_mode, qpu_provider, cpu)
+    mode, classical = qpu_mode or site.qpu_mode, cpu or "refuse"
+    quantum: list[ParslExecutor] = []
+    if mode == "threads":
+        quantum += [QPUThreadExecutor(qpus=site.qpus, classical=classical)]
+    elif mode == "workers":
+        quantum += [QPUExecutor(qpus=site.qpus, provider=qpu_provider, classical=classical, address=address)]
+    elif mode == "htex":
+        quantum += [PinnedHTEX(qpu, classical=classical) for qpu in site.qpus]
+    else:
+        raise InvalidSite(f"qpu_mode is {mode!r}. Choose one of {', '.join(QPU_MODES)}.")
     defaults: dict[str, Any] = {
         "executors": [*quantum, *([cpu] if cpu else []), *executors],
         "run_dir": run_dir or _temporary_folder(),
@@ -85,19 +96,6 @@ def retry_transient(exception: Exception, task_record: Any) -> float:
         return float("inf")
     lost = isinstance(exception, (WorkerLost, ManagerLost))
     return 1.0 if lost or getattr(exception, "transient", False) else float("inf")
-
-
-def _qpu_executors(
-    site: Site, mode: str, provider: ExecutionProvider | None, cpu: ParslExecutor | None
-) -> list[ParslExecutor]:
-    classical = cpu or "refuse"
-    if mode == "threads":
-        return [QPUThreadExecutor(qpus=site.qpus, classical=classical)]
-    if mode == "workers":
-        return [QPUExecutor(qpus=site.qpus, provider=provider, classical=classical)]
-    if mode == "htex":
-        return [PinnedHTEX(qpu, classical=classical) for qpu in site.qpus]
-    raise InvalidSite(f"qpu_mode is {mode!r}. Choose one of {', '.join(QPU_MODES)}.")
 
 
 def _temporary_folder() -> str:

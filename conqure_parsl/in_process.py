@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Any
@@ -17,6 +18,8 @@ from qpu_executors.task_queue import AGING_S
 
 from .classical import Classical, run_classical
 from .specification import Placement, arguments, placement
+
+GRACE_S = 3.0  # what a running task gets when Parsl ends
 
 
 class QPUThreadExecutor(ParslExecutor, RepresentationMixin):
@@ -84,8 +87,11 @@ class QPUThreadExecutor(ParslExecutor, RepresentationMixin):
         return future
 
     def shutdown(self) -> None:
+        """Cancel what waits, and give what runs a moment to end, so that devices close in order."""
         if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+            ending = threading.Thread(target=self._pool.shutdown, kwargs={"cancel_futures": True}, daemon=True)
+            ending.start()
+            ending.join(GRACE_S)
         super().shutdown()
 
     def monitor_resources(self) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
+import pytest
+
 from conqure_parsl import open_engine
 from qpu_executors import QPU, Site
 from qpu_executors.testing import PoolContract
@@ -23,6 +25,18 @@ def in_process(qpus: Sequence[QPU]) -> Iterator[Executor]:
 
 class TestWorkers(PoolContract):
     open_pool = staticmethod(on_workers)
+
+
+@contextmanager
+def through_the_tunnel(qpus: Sequence[QPU]) -> Iterator[Executor]:
+    site = Site("test", tuple(qpus))
+    with open_engine(site, qpu_mode="workers", cpu_workers=0, address="127.0.0.1") as (pool, _):
+        yield pool
+
+
+@pytest.mark.slow
+class TestWorkersElsewhere(PoolContract):
+    open_pool = staticmethod(through_the_tunnel)
 
 
 class TestInProcess(PoolContract):
