@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, InvalidStateError, wait
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,25 +33,33 @@ class PoolFuture(Future[Any]):
     def __init__(self, ticket: Ticket) -> None:
         super().__init__()
         self._ticket = ticket
+        self._once = itertools.count()
 
     def cancel(self) -> bool:
         if self.done():
             return self.cancelled()
-        if not self._ticket.cancel() or not super().cancel():
+        if not self._ticket.cancel():  # if it does, Parsl's own future fails, and we may follow it before this returns
             return False
-        self.set_running_or_notify_cancel()
+        self._become_cancelled()
         return True
+
+    def _become_cancelled(self) -> None:
+        if next(self._once) == 0:
+            super().cancel()
+            self.set_running_or_notify_cancel()
 
     def running(self) -> bool:
         return not self.done() and self._ticket.running()
 
     def follow(self, app_future: AppFuture) -> None:
-        with contextlib.suppress(InvalidStateError):  # it was cancelled
-            if (error := app_future.exception()) is not None:
-                # Of a task whose arguments failed, what went wrong in the first place, as in the standard library.
-                self.set_exception((isinstance(error, PropagatedException) and error.__cause__) or error)
-            else:
-                self.set_result(app_future.result())
+        error = app_future.exception()
+        if self._ticket.cancelled:
+            self._become_cancelled()
+        elif error is not None:
+            # Of a task whose arguments failed, what went wrong in the first place, as in the standard library.
+            self.set_exception((isinstance(error, PropagatedException) and error.__cause__) or error)
+        else:
+            self.set_result(app_future.result())
 
 
 class ParslPool(Executor):

@@ -86,10 +86,16 @@ class Ticket:
     def cancel(self) -> bool:
         """Whether the task will not run."""
         with self._lock:
-            if not self._cancelled and self._launched and not (self._future and self._future.cancel()):
-                return False
-            self._cancelled = True
-            return True
+            if not self._cancelled:
+                self._cancelled = True  # before: the future's callbacks ask
+                if self._launched and not (self._future and self._future.cancel()):
+                    self._cancelled = False
+            return self._cancelled
+
+    @property
+    def cancelled(self) -> bool:
+        with self._lock:
+            return self._cancelled
 
     def running(self) -> bool:
         future = self._future
