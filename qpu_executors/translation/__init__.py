@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..errors import InvalidTask
+from ..lasting import keep_loaded
 from ..records import MAX_PROGRAM_BYTES, QuantumTask
 from .gates import GateProgram
 
@@ -177,6 +178,8 @@ def _text(program: str | bytes, language: str, lift_angles: bool) -> Translation
         )
     if language == "gates":
         return Translation(program, language, _names(program, language))
+    if language == "qpy" or language.startswith("openqasm"):
+        keep_loaded("qiskit")
     if language == "qpy":
         from .qiskit import from_circuit, load_qpy
 

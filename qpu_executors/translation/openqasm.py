@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ while in switch case default nop input output const readonly mutable qreg qubit 
 complex array void duration stretch inv pow ctrl negctrl delay reset measure barrier durationof true false
 q U CX phase cphase gphase pi tau euler"""
 _RESERVED = {*_WORDS.split(), *GATES}
-_PLACE = re.compile(r"^(?:<input>:)?(\d+),(\d+): ")  # how both of Qiskit's readers begin their messages
+_PLACE = re.compile(r"^(?:<input>:)?(\d+),(\d+): ")  # line, column from 0
 
 
 def from_text(text: str | bytes, language: str, *, lift_angles: bool = True) -> Translation:
@@ -126,7 +127,9 @@ def _read3(text: str) -> tuple[QuantumCircuit, list[str]]:
     tree = _parse3(text)
     try:
         inputs = prepare(tree)
-        return qiskit_qasm3_import.convert(tree), inputs
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # it controls gates in a way Qiskit is giving up
+            return qiskit_qasm3_import.convert(tree), inputs
     except InvalidTask:
         raise
     except RecursionError:
@@ -166,4 +169,4 @@ def _sentence(language: str, error: Exception) -> str:
     place = _PLACE.match(message)
     if place is None:
         return f"{language}: {message or type(error).__name__}"
-    return f"{language}, line {place[1]}, column {place[2]}: {message[place.end() :]}"
+    return f"{language}, line {place[1]}, column {int(place[2]) + 1}: {message[place.end() :]}"

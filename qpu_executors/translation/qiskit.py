@@ -212,6 +212,11 @@ def _bits(circuit: QuantumCircuit) -> tuple[list[list[Any]], list[int]]:
     return registers, [place[bit] for bit in circuit.clbits]
 
 
+def _in_registers(circuit: QuantumCircuit) -> bool:
+    """Whether the registers, one after the other, are the circuit's classical bits."""
+    return [bit for register in circuit.cregs for bit in register] == list(circuit.clbits)
+
+
 def to_circuit(program: GateProgram, *, keep_names: bool = False) -> tuple[QuantumCircuit, list[Parameter]]:
     """A Qiskit circuit that does what the program says, and its parameters in the program's order.
 
@@ -254,9 +259,9 @@ def to_qpy(circuit: QuantumCircuit) -> bytes:
     """
     if not _measures(circuit):
         raise InvalidTask(UNMEASURED)
-    registers, places = _bits(circuit)
     plain = circuit.copy(name="program")
-    if places != list(range(len(places))) or sum(size for _, size in registers if _ == "loose"):
+    if not _in_registers(circuit):
+        registers, places = _bits(circuit)
         plain = QuantumCircuit(circuit.qubits, *(ClassicalRegister(size, name) for name, size in registers))
         plain.compose(circuit, plain.qubits, [plain.clbits[place] for place in places], inplace=True)
         plain.name = "program"
@@ -289,11 +294,13 @@ def _measures(circuit: QuantumCircuit) -> bool:
 
 
 def load_qpy(program: str | bytes) -> QuantumCircuit:
-    """Read one circuit from QPY bytes that may come from anybody.
+    """Read one circuit from QPY bytes without running anything that is in them.
 
     Only QPY 13 (Qiskit 1.3) and later is read: older files may hold symengine expressions, which unpickle. The newer
-    reader unpickles nothing (NumPy arrays of objects are refused); it can only make operations of Qiskit's own
-    library. Sizes are checked before Qiskit sees the bytes.
+    reader unpickles nothing (NumPy refuses arrays of objects, annotations have no reader); it can only make
+    operations of Qiskit's own library. The sizes in the header are checked before Qiskit sees the bytes, but a
+    crafted file can still keep its reader busy for long: a door that is open to strangers should take `gates` and
+    OpenQASM, not QPY.
 
     Raises:
         InvalidTask: not QPY, too old or too new, a pulse schedule, several circuits, or too large.
@@ -308,8 +315,7 @@ def load_qpy(program: str | bytes) -> QuantumCircuit:
         if isinstance(error, (KeyboardInterrupt, SystemExit, MemoryError)):
             raise
         raise InvalidTask(f"Qiskit cannot read this QPY program: {type(error).__name__}: {str(error)[:300]}") from error
-    registers, places = _bits(circuit)
-    if places != list(range(len(places))) or any(name == "loose" for name, _ in registers):
+    if not _in_registers(circuit):
         raise InvalidTask("this QPY program has classical bits outside its registers. Write it with as_task(circuit).")
     if not _measures(circuit):
         raise InvalidTask(UNMEASURED)
