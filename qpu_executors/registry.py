@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from .device import QPU, Device
 from .errors import BrokenDriver, ConqureError, InvalidSite, MissingPackage, UnknownDriver
+from .lasting import in_lasting_thread
 
 GROUP = "conqure.devices"
 Driver = Callable[..., Device]
@@ -44,7 +46,7 @@ def driver(name: str) -> Driver:
             f"A package adds one through the entry point group {GROUP!r}."
         )
     try:
-        loaded: Driver = point.load()
+        loaded: Driver = point.load() if point.module in sys.modules else in_lasting_thread(point.load)
     except ConqureError:
         raise
     except Exception as error:  # a third party's module may fail in any way

@@ -19,6 +19,7 @@ from typing import Any
 
 from .device import QPU, Device
 from .errors import ConqureError, DeviceError, InvalidTask, NotOnQPU
+from .lasting import keep_loaded
 from .records import QuantumResult, QuantumTask
 from .registry import open_device
 from .selector import Selector, select
@@ -96,6 +97,7 @@ class HeldDevice:
 
     def _compile(self, program: str | bytes, language: str) -> Any:
         if language in ("openqasm2", "openqasm3") and language not in self.device.languages:
+            keep_loaded("qiskit")
             from .translation.openqasm import to_program  # the door for OpenQASM; needs the extra 'qiskit'
 
             program, language = to_program(program, language)
