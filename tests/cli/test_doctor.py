@@ -9,6 +9,7 @@ import pytest
 
 from conqure import doctor
 from conqure.doctor import ABSENT, FAILED, OK, check_one_engine, check_packages, check_qpu, tiny_task, within
+from conqure.requirements import requirements
 from qpu_executors import QPU, Site, registry
 from qpu_executors.running import HeldDevice
 
@@ -117,12 +118,13 @@ def test_a_broken_driver_is_named_and_stops_no_other(third_party):
 
 
 def test_a_package_that_is_absent_or_too_old_comes_with_what_to_type(monkeypatch):
-    versions = {"numpy": "2.0.1", "rich": "9.1"}
+    versions = {"numpy": "99.0.1", "rich": "9.1"}
     monkeypatch.setattr(doctor, "version_of", versions.get)
     checks = {check.name: check for check in check_packages()}
+    lowest = requirements()["rich"][0]
     assert checks["numpy"].state == OK
-    assert (checks["rich"].state, checks["rich"].detail) == (FAILED, "9.1, needs 13.7")
-    assert checks["rich"].fix == "pip install --upgrade 'rich>=13.7'"
+    assert (checks["rich"].state, checks["rich"].detail) == (FAILED, f"9.1, needs {lowest}")
+    assert checks["rich"].fix == f"pip install --upgrade 'rich>={lowest}'"
     aer = checks["extra 'aer'"]
     assert (aer.state, aer.detail, aer.fix) == (ABSENT, "not installed: qiskit-aer", "pip install 'conqure[aer]'")
     assert (checks["base"].state, checks["base"].fix) == (FAILED, "pip install conqure")
