@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .harness import Measure
+from .harness import Measure, figure
 
 # name -> module with ``measures() -> dict[str, Callable[[], Iterable[Measure]]]``
 BENCHMARKS = {"waist": "benchmarks.waist"}
@@ -70,8 +70,9 @@ def _line(result: Measure) -> str:
     goal = f"goal {result.goal[0]} {result.goal[1]:g}: " if result.goal else "reported"
     met = {True: "met", False: "MISSED", None: ""}[result.met]
     against = f" against {result.compared_with}" if result.compared_with else ""
-    figure = f"{result.median:.3g} {result.unit} ({result.lower_quartile:.3g} to {result.upper_quartile:.3g})"
-    return f"* {result.name}{against}\n    {figure}   {goal}{met}" + (f"\n    {result.note}" if result.note else "")
+    median, low, high = map(figure, (result.median, result.lower_quartile, result.upper_quartile))
+    line = f"* {result.name}{against}\n    {median} {result.unit} ({low} to {high})   {goal}{met}"
+    return line + (f"\n    {result.note}" if result.note else "")
 
 
 def machine() -> str:

@@ -81,4 +81,9 @@ def ratios(times: Mapping[str, Sequence[float]], one: str, other: str) -> list[f
 
 def beside(times: Mapping[str, Sequence[float]]) -> str:
     """The medians in milliseconds, for a note."""
-    return ", ".join(f"{name} {statistics.median(values):.3g} ms" for name, values in times.items())
+    return ", ".join(f"{name} {figure(statistics.median(values))} ms" for name, values in times.items())
+
+
+def figure(value: float) -> str:
+    """Three digits that count, and no exponents."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

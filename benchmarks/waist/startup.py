@@ -29,7 +29,7 @@ def _ours(engine: str, **options: str) -> None:
 def _htex() -> None:
     config = Config(executors=[stock_htex()], initialize_logging=False)
     with parsl.dataflow.dflow.DataFlowKernel(config) as dfk:
-        dfk.submit(nothing, (), cache=False, ignore_for_cache=None, app_kwargs={}, join=False).result()
+        parsl.python_app(nothing, data_flow_kernel=dfk)().result()
 
 
 def _local_cluster() -> None:
