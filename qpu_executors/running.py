@@ -46,7 +46,9 @@ class HeldDevice:
             DeviceError: the device failed; its own message is in the text.
         """
         self._check(task)
-        prepared = self._prepare(task.program, task.language)
+        prepared, parameters = self._prepare(task.program, task.language)
+        if parameters is not None:
+            _check_columns(task, parameters)
         started_at, clock = time.time(), time.perf_counter()
         try:
             counts = self.device.execute(prepared, task.parameter_values, task.shots, task.seed)
@@ -82,20 +84,21 @@ class HeldDevice:
                 "Use fewer shots, or several rows or tasks."
             )
 
-    def _prepare(self, program: str | bytes, language: str) -> Any:
+    def _prepare(self, program: str | bytes, language: str) -> tuple[Any, tuple[str, ...] | None]:
+        """The device's prepared program, and the names of its parameters where we can read them."""
         key = (program, language)
         with self._lock:
             if key in self._prepared:
                 self._prepared.move_to_end(key)
                 return self._prepared[key]
-        prepared = self._compile(program, language)
+        compiled = self._compile(program, language)
         with self._lock:
-            self._prepared[key] = prepared
+            self._prepared[key] = compiled
             if len(self._prepared) > CACHED_PROGRAMS:
                 self._prepared.popitem(last=False)
-        return prepared
+        return compiled
 
-    def _compile(self, program: str | bytes, language: str) -> Any:
+    def _compile(self, program: str | bytes, language: str) -> tuple[Any, tuple[str, ...] | None]:
         if language in ("openqasm2", "openqasm3") and language not in self.device.languages:
             keep_loaded("qiskit")
             from .translation.openqasm import to_program  # the door for OpenQASM; needs the extra 'qiskit'
@@ -104,24 +107,46 @@ class HeldDevice:
         if language not in self.device.languages:
             raise InvalidTask(
                 f"device {self.qpu.device_id!r} does not read {language!r}. "
-                f"It reads: {', '.join(self.device.languages)}."
+                f"It reads: {', '.join(self.device.languages)}.{_HINTS.get(language, '')}"
             )
-        if language == "gates":
-            _check_size(program, self.qpu)
-        return self.device.prepare(program, language)
+        parameters = _read(program, self.qpu) if language == "gates" else None
+        try:
+            return self.device.prepare(program, language), parameters
+        except ConqureError:
+            raise
+        except Exception as error:  # whatever a driver's SDK raises
+            raise DeviceError(
+                f"device {self.qpu.device_id!r} cannot prepare the program: {type(error).__name__}: {error}"
+            ) from error
 
 
-def _check_size(program: str | bytes, qpu: QPU) -> None:
+_HINTS = {"qpy": " A circuit with branches, delays or angles that are not affine in its parameters needs an 'aer' QPU."}
+
+
+def _check_columns(task: QuantumTask, parameters: tuple[str, ...]) -> None:
+    wanted, given = len(parameters), len(task.parameter_values[0])
+    if given != wanted:
+        names = (": " + ", ".join(parameters[:8]) if wanted else "") + (", …" if wanted > 8 else "")
+        raise InvalidTask(
+            f"parameter_values has {given} columns, the program has {wanted} parameters{names}. "
+            "Give one value per parameter in each row."
+        )
+
+
+def _read(program: str | bytes, qpu: QPU) -> tuple[str, ...]:
+    """The parameters of a gates program; `InvalidTask` if it has more qubits than the QPU."""
     from .translation.gates import GateProgram
 
     if isinstance(program, bytes):
         raise InvalidTask("a gates program is text, not bytes.")
-    n_qubits = GateProgram.parse(program).n_qubits
+    read = GateProgram.parse(program)
+    n_qubits = read.n_qubits
     if n_qubits > qpu.n_qubits:
         raise InvalidTask(
             f"the circuit has {n_qubits} qubits, device {qpu.device_id!r} has {qpu.n_qubits}. "
             f"Choose a larger one with device_id='qubits>={n_qubits}', or see 'conqure devices'."
         )
+    return read.parameters
 
 
 class QPUHandle:
