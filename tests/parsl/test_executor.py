@@ -140,6 +140,7 @@ def test_a_task_whose_worker_died_is_tried_again(tmp_path: Any) -> None:
         assert dies_once(str(tmp_path / "mark")).result() == "survived"
 
 
+@pytest.mark.slow
 def test_a_block_that_is_killed_is_replaced_and_its_tasks_tried_again() -> None:
     with loaded((ION0,), qpu_mode="workers", retries=2) as dfk:
         _, worker = pid().result()
@@ -186,6 +187,7 @@ def test_a_block_that_cannot_start_is_reported_with_its_stderr() -> None:
 # Blocks
 
 
+@pytest.mark.slow
 def test_blocks_come_with_the_tasks_and_go_when_they_idle() -> None:
     provider = LocalProvider(launcher=SimpleLauncher(), init_blocks=0, min_blocks=0, max_blocks=2)
     with loaded((ION0, ION1), qpu_mode="workers", qpu_provider=provider, max_idletime=0.3) as dfk:

@@ -100,8 +100,8 @@ def test_nothing_is_left_running_however_the_program_ends(way: str, mode: str, m
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "working\n", program.communicate()[1]
-        assert len(marked(mark)) >= 4
         if way.startswith("SIG"):
+            assert len(marked(mark)) >= 4
             program.send_signal(getattr(signal, way))
         program.wait(timeout=20)
     finally:

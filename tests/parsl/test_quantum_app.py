@@ -93,32 +93,6 @@ def test_a_function_with_a_qpu_argument_runs_circuits_itself(dfk: DataFlowKernel
     assert shots >= 4
 
 
-@pytest.mark.slow
-def test_circuits_of_qiskit_and_pennylane_are_read_on_the_worker(dfk: DataFlowKernel) -> None:
-    @quantum_app(device="sv0", shots=50)
-    def qiskit_pair() -> Any:
-        from qiskit import QuantumCircuit
-
-        circuit = QuantumCircuit(2)
-        circuit.h(0)
-        circuit.cx(0, 1)
-        circuit.measure_all()
-        return circuit
-
-    @quantum_app(device="sv0", shots=50)
-    def pennylane_pair() -> Any:
-        import pennylane as qml
-
-        return qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])], [qml.counts(wires=[0, 1])])
-
-    @quantum_app(device="sv0", shots=50)
-    def openqasm_pair() -> str:
-        return 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q->c;'
-
-    for future in [qiskit_pair(), pennylane_pair(), openqasm_pair()]:
-        assert set(future.result().counts[0]) <= {"00", "11"}
-
-
 def test_what_is_no_circuit_is_an_invalid_task(dfk: DataFlowKernel) -> None:
     with pytest.raises(InvalidTask, match="complex is no circuit"):
         quantum_app(lambda: 3j)().result()

@@ -106,3 +106,29 @@ def test_errors_of_the_task_itself_come_back_as_they_are(workers: DataFlowKernel
     with pytest.raises(InvalidTask, match="8 qubits"):
         pool(workers).submit(run, QuantumTask(BELL.replace('"qubits":2', '"qubits":8'), device_id="ion0")).result()
     assert issubclass(MissingPackage, ImportError)
+
+
+@pytest.mark.slow
+def test_circuits_of_qiskit_and_pennylane_are_read_on_the_worker(workers: DataFlowKernel) -> None:
+    @quantum_app(device="sv0", shots=50)
+    def qiskit_pair() -> Any:
+        from qiskit import QuantumCircuit
+
+        circuit = QuantumCircuit(2)
+        circuit.h(0)
+        circuit.cx(0, 1)
+        circuit.measure_all()
+        return circuit
+
+    @quantum_app(device="sv0", shots=50)
+    def pennylane_pair() -> Any:
+        import pennylane as qml
+
+        return qml.tape.QuantumScript([qml.Hadamard(0), qml.CNOT([0, 1])], [qml.counts(wires=[0, 1])])
+
+    @quantum_app(device="sv0", shots=50)
+    def openqasm_pair() -> str:
+        return 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; h q[0]; cx q[0],q[1]; measure q->c;'
+
+    for future in [qiskit_pair(), pennylane_pair(), openqasm_pair()]:
+        assert set(future.result().counts[0]) <= {"00", "11"}
