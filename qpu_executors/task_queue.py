@@ -16,7 +16,7 @@ from typing import Any
 
 from .device import QPU
 from .records import Priority
-from .selector import select
+from .selector import Selector, select
 
 AGING_S = 60.0  # waiting this long lifts a task by one priority level
 
@@ -62,6 +62,15 @@ class TaskQueue:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def add(self, qpu: QPU) -> None:
+        """A QPU has joined; it serves what already waits and fits, too."""
+        self.qpus[qpu.device_id] = qpu
+        self._fitting.clear()
+        sessions = set(map(_session_place, self._sessions))
+        self._served[qpu.device_id] = [
+            place for place in self._heaps if place not in sessions and Selector.parse(place).matches(qpu)
+        ]
 
     def push(self, entry: Entry, now: float) -> None:
         """Let a task wait; ``now`` is when it was submitted, seconds. `UnknownDevice` if no QPU here fits."""
