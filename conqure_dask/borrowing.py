@@ -52,12 +52,13 @@ class BorrowedQPUs:
     """Runs tasks on QPUs borrowed from Dask.
 
     Args:
+        device: what all leases are for, a name or a selector. qpus: those that it fits now.
         retries: how often a task is tried again when its worker was lost or its device had a transient fault.
         linger_s: how long a QPU is kept when there is nothing to do.
     """
 
-    def __init__(self, client: Client, qpus: Iterable[QPU], retries: int = 0, linger_s: float = LINGER_S) -> None:
-        self._queue = TaskQueue(qpus)
+    def __init__(self, client: Client, device: str, qpus: Iterable[QPU], retries: int, linger_s: float) -> None:
+        self._device, self._queue = device, TaskQueue(qpus)
         self._retries, self._linger_s = retries, linger_s
         self._ids = itertools.count()
         self._changed = threading.Condition()  # guards everything below, and the queue
@@ -115,13 +116,17 @@ class BorrowedQPUs:
         """Ask Dask for one more QPU for this task, unless all that fit are ours or asked for (lock held)."""
         free = sum(qpu.slots - self._held[qpu.device_id] for qpu in self._queue.fits(entry.device_id))
         if free > sum(selector == entry.device_id for selector in self._asked.values()):
-            self._asked[self._desk.ask(entry.device_id, entry.priority)] = entry.device_id
+            lease = self._desk.ask(f"{self._device},{entry.device_id}", entry.priority)
+            self._asked[lease] = entry.device_id
 
     def _serve(self, lease: Lease) -> None:
         """A QPU has come: its own thread, until it is given back."""
         slot = _Slot(lease)
         with self._changed:
             self._asked.pop(lease.lease, None)
+            if slot.device_id not in self._held:  # its worker has joined since
+                self._queue.add(lease.qpu)
+                self._held[slot.device_id], self._idle[slot.device_id] = 0, []
             self._held[slot.device_id] += 1
         try:
             self._work(slot)

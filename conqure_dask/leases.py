@@ -13,7 +13,7 @@ from typing import Any
 
 from distributed import Client, Future
 
-from qpu_executors import DeviceLost, QuantumResult, QuantumTask
+from qpu_executors import QPU, DeviceLost, QuantumResult, QuantumTask
 from qpu_executors.errors import ConqureError, error_of_kind
 
 from .channel import RESULT, TASK, WANTED, Channel, accept
@@ -28,8 +28,10 @@ class Lease:
     One thread uses it; `wake` may be called by others.
     """
 
-    def __init__(self, channel: Channel, lease: str, device_id: str, worker: str) -> None:
-        self.channel, self.lease, self.device_id, self.worker = channel, lease, device_id, worker
+    def __init__(self, channel: Channel, lease: str, qpu: dict[str, Any], worker: str) -> None:
+        self.channel, self.lease, self.worker = channel, lease, worker
+        self.qpu = QPU(**{**qpu, "tags": tuple(qpu["tags"])})
+        self.device_id = self.qpu.device_id
         self.wanted = False  # whether other Dask tasks wait for this QPU
 
     def send(self, task: QuantumTask) -> None:
@@ -91,13 +93,18 @@ class LeaseDesk:
         self._listener = socket.create_server((_own_address(client), 0), backlog=128)
         threading.Thread(target=self._listen, name="qpu-leases", daemon=True).start()
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
     def ask(self, device_id: str, priority: str) -> str:
         """Ask for a QPU that this name or selector fits; `come` is called when Dask has one. Returns the lease's id."""
         lease = uuid.uuid4().hex
         future = self._client.submit(
             lend,
             lease,
-            self._listener.getsockname()[:2],
+            self.address,
             self._secret,
             key=f"qpu-lease-{lease}",
             resources=wanted(device_id),

@@ -23,7 +23,8 @@ def lend(lease: str, address: tuple[str, int], secret: bytes) -> int:
     with this_qpu(lend) as held:
         worker = get_worker()
         plugin: HoldQPU = worker.plugins[HoldQPU.name]
-        greeting = json.dumps({"lease": lease, "device_id": held.qpu.device_id, "worker": str(worker.name)})
+        qpu = {name: getattr(held.qpu, name) for name in ("device_id", "driver", "n_qubits", "slots", "tags")}
+        greeting = json.dumps({"lease": lease, "qpu": qpu, "worker": str(worker.name)})
         held.metadata = {}  # a lease that Dask repeats is not a circuit that is repeated
         try:
             channel = connect(tuple(address), secret, greeting.encode(), plugin.tls)  # type: ignore[arg-type]

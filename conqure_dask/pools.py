@@ -111,7 +111,7 @@ class QPUPool(Executor):
         self.client, self.qpus, self._device = client, qpus, device
         self._closed = False
         self._tasks = TaskSubmitter(client, wanted(device), call_beside_qpu)
-        self._borrowed = BorrowedQPUs(client, qpus, retries, linger_s) if leases else None
+        self._borrowed = BorrowedQPUs(client, device, qpus, retries, linger_s) if leases else None
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from distributed import Event, get_worker
+from distributed import Event, Worker, get_worker
 
 from qpu_executors import QPUHandle, QuantumResult, QuantumTask
 from qpu_executors.testing import BELL, vqe_program
@@ -52,6 +52,11 @@ def own_shots(shots: int) -> QuantumTask:
 def wait_for(qpu: QPUHandle, event: str) -> None:
     """Occupies a QPU until somebody sets the event."""
     Event(event).wait(timeout=30)
+
+
+def n_waiting(dask_worker: Worker) -> int:
+    """How many tasks wait for the QPU of a worker (`client.run` gives it the worker)."""
+    return len(dask_worker.state.constrained)
 
 
 def pid() -> int:

@@ -1,0 +1,183 @@
+"""``cluster(site)``: who is there, what is open to whom, and what is left when the program ends."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from distributed import Client
+
+from conqure_dask import QPUCluster, classical, cluster, open_engine, pool, worker_arguments
+from conqure_dask.resources import offered, qpus_of, wanted
+from conqure_dask.worker import qpu_as_json, qpu_from_json
+from qpu_executors import QPU, QuantumTask, Site, UnknownDriver, run
+from qpu_executors.errors import DeviceError
+from qpu_executors.testing import BELL
+
+from . import functions as f
+from .conftest import SITE
+
+
+def test_a_qpu_worker_offers_its_name_tags_and_qubits() -> None:
+    ion = QPU("ion0", "emulated", 11, tags=("ion", "trap"))
+    assert offered(ion) == {"QPU": 1, "QPU:ion0": 1, "tag:ion": 1, "tag:trap": 1, "qubits": 11}
+
+
+@pytest.mark.parametrize(
+    ("device", "resources"),
+    [
+        ("any", {"QPU": 1}),
+        ("ion0", {"QPU": 1, "QPU:ion0": 1}),
+        ("tag:ion,tag:trap", {"QPU": 1, "tag:ion": 1, "tag:trap": 1}),
+        ("qubits>=5", {"QPU": 1, "qubits": 5}),
+        ("any,ion0,qubits>=5", {"QPU": 1, "QPU:ion0": 1, "qubits": 5}),
+    ],
+)
+def test_a_selector_asks_for_resources(device: str, resources: dict[str, float]) -> None:
+    assert wanted(device) == resources
+
+
+def test_the_qpus_of_a_cluster_are_read_from_its_workers() -> None:
+    two_slots = QPU("sv0", "statevector", 9, slots=2, tags=("fast",))
+    (found,) = qpus_of([offered(two_slots), {"CPU": 4}, offered(two_slots)])
+    assert (found.device_id, found.n_qubits, found.slots, found.tags) == ("sv0", 9, 2, ("fast",))
+
+
+def test_a_qpu_travels_on_a_command_line() -> None:
+    qpu = QPU("ion0", "emulated", 11, tags=("ion",), options={"job_s": 0.1, "options": {"a": [1]}})
+    assert qpu_from_json(qpu_as_json(qpu)) == qpu
+    assert json.loads(worker_arguments(qpu, "ion0")[-1])["device_id"] == "ion0"
+
+
+def test_each_slot_has_a_worker_and_each_worker_its_resources(client: Client) -> None:
+    workers = client.scheduler_info()["workers"].values()
+    assert {w["name"]: w["nthreads"] for w in workers} == {"ion0": 1, "ion1": 1, "sv0": 1, "cpu0": 1, "cpu1": 1}
+    assert {w["name"]: w["resources"] for w in workers}["ion1"] == offered(SITE.qpus[1])
+
+
+def test_a_qpu_that_does_not_open_is_told_with_its_drivers_message() -> None:
+    with pytest.raises(UnknownDriver, match=r"'broken0' did not open: no driver 'nonsense'"):
+        cluster(Site("broken", (QPU("broken0", "nonsense", 3),), cpu_workers=1))
+    with pytest.raises(DeviceError, match=r"'odd0' did not open.*'fake' raised TypeError.*unexpected"):
+        cluster(Site("odd", (QPU("odd0", "fake", 3, options={"unexpected": 1}),), cpu_workers=1))
+
+
+def test_who_has_no_certificate_is_not_served(shared_cluster: QPUCluster) -> None:
+    address = shared_cluster.scheduler_address
+    assert address.startswith("tls://")
+    with pytest.raises((OSError, TimeoutError)), Client(address.replace("tls", "tcp"), timeout=2):
+        pass
+
+
+def test_nothing_listens_on_a_public_interface(shared_cluster: QPUCluster) -> None:
+    me = psutil.Process()
+    ours = [me, *[p for p in me.children(recursive=True) if "forkserver" in " ".join(p.cmdline())]]
+    listening = [c.laddr.ip for p in ours for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_classical_marks_tasks_for_clusters_without_our_scheduler_plugin(client: Client) -> None:
+    with classical():
+        futures = client.map(f.where, range(8), pure=False)
+    assert set(client.gather(futures)) <= {"cpu0", "cpu1"}
+
+
+def test_an_engine_gives_both_pools_and_ends_with_its_block() -> None:
+    site = Site("engine", (QPU("f0", "fake", 5, slots=2),), cpu_workers=1)
+    with open_engine(site, security=False) as (qpus, cpus):
+        result = qpus.submit(run, QuantumTask(BELL, shots=9))
+        assert cpus.submit(f.total_shots, [result, result], more=1).result(timeout=30) == 19
+        assert cpus.submit(f.where).result(timeout=30) == "cpu0"
+        processes = psutil.Process().children(recursive=True)
+    assert [w for w in ("f0.0", "f0.1") if w in str(qpus.qpus)] == []
+    _, alive = psutil.wait_procs([p for p in processes if p.ppid() != os.getpid()], timeout=5)
+    assert not [p for p in alive if p.status() != psutil.STATUS_ZOMBIE and not _of_shared_cluster(p)]
+
+
+def _of_shared_cluster(process: psutil.Process) -> bool:
+    return process.create_time() < _ENGINE_STARTED
+
+
+_ENGINE_STARTED = time.time()
+
+PROGRAM = """
+import os, sys, time
+from distributed import Client
+from conqure_dask import cluster, pool
+from qpu_executors import QPU, QuantumTask, Site, run
+from qpu_executors.testing import BELL
+
+if __name__ == "__main__":
+    site = Site("left", (QPU("slow0", "emulated", 5, options={"driver": "fake", "job_s": 60}),), cpu_workers=1)
+    started = cluster(site)
+    client = Client(started)
+    qpus = pool(client)
+    qpus.submit(run, QuantumTask(BELL))
+    pids = [w.process.pid for w in started.workers.values()]
+    print(*pids, flush=True)
+    time.sleep(1)
+    END
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "end",
+    [
+        "os.kill(os.getpid(), 9)",
+        "os.kill(os.getpid(), 15)",
+        "os.kill(os.getpid(), 2)",
+        "os._exit(1)",
+        "raise RuntimeError",
+        "pass",
+    ],
+)
+def test_no_process_outlives_the_program_however_it_ends(end: str, tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM.replace("END", end))
+    before = time.monotonic()
+    done = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 2
+    _, alive = psutil.wait_procs([psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)], timeout=8)
+    for process in alive:
+        process.kill()
+    assert not alive
+    assert time.monotonic() - before < 50
+
+
+@pytest.mark.slow
+def test_a_script_without_a_main_guard_is_told_what_to_do(tmp_path: Path) -> None:
+    script = tmp_path / "program.py"
+    script.write_text("from conqure_dask import cluster\ncluster('laptop')\nprint('up')\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=90)
+    assert '__name__ == "__main__"' in done.stderr
+
+
+@pytest.mark.slow
+def test_a_worker_started_by_command_line_joins_a_cluster(tmp_path: Path) -> None:
+    site = Site("base", (QPU("f0", "fake", 5),), cpu_workers=1)
+    joins = QPU("late0", "fake", 8, tags=("late",))
+    with cluster(site, security=False) as started, Client(started) as client, pool(client) as qpus:
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", started.scheduler_address, "--no-nanny"]
+        command += ["--no-dashboard", *worker_arguments(joins, "late0")]
+        worker = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        try:
+            while len(client.scheduler_info()["workers"]) < 3:
+                assert worker.poll() is None
+                time.sleep(0.1)
+            asked = {"QPU": 1, "tag:late": 1}
+            assert client.submit(run, QuantumTask(BELL), resources=asked, pure=False).result(30).device_id == "late0"
+            futures = [qpus.submit(run, QuantumTask(BELL)) for _ in range(50)]  # a pool finds it too
+            assert {future.result(timeout=30).device_id for future in futures} <= {"f0", "late0"}
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            worker.wait(20)
