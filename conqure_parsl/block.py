@@ -25,6 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from qpu_executors.site import cores
+
 from . import wire
 from .worker import work
 
@@ -178,6 +180,9 @@ def main() -> None:
         from .tunnel import open_tunnel
 
         socket_path = open_tunnel(options.tunnel.split(","), options.folder)
+    threads = max(1, cores() // options.workers)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, str(threads))  # workers that all use all cores cost a simulator dearly
     block = Block(socket_path, secret, options.block_id, options.workers)
     block.run()
     if block.abandoned and not options.tunnel:

@@ -90,6 +90,8 @@ class Broker:
 
     def submit(self, placement: Placement, packed: bytes) -> TaskFuture:
         """Hand in a call; `UnknownDevice` or the reason why its QPUs cannot be used at once."""
+        if self._stopping:
+            raise RuntimeError("the QPU executor was shut down; load a Config anew.")
         task_id = next(self._ids)
         future = TaskFuture(task_id, self)
         entry = Entry(task_id, placement.device_id, placement.priority, placement.session, item=Call(future, packed))

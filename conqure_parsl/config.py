@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -50,7 +51,8 @@ def parsl_config(
         qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
         address: where blocks on other machines reach this program; by default whichever of its addresses answers.
         executors: executors of your own, besides these.
-        run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit.
+        run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit. Blocks on
+            other machines must see it, so with a provider of yours it is in your cache folder (``$XDG_CACHE_HOME``).
         retries: how often a task is tried again after an error that may pass (`retry_transient`).
         options: any other argument of `parsl.Config`.
 
@@ -75,7 +77,7 @@ def parsl_config(
         raise InvalidSite(f"qpu_mode is {mode!r}. Choose one of {', '.join(QPU_MODES)}.")
     defaults: dict[str, Any] = {
         "executors": [*quantum, *([cpu] if cpu else []), *executors],
-        "run_dir": run_dir or _temporary_folder(),
+        "run_dir": run_dir or _temporary_folder(shared=bool(qpu_provider or cpu_provider)),
         "retries": retries,
         "retry_handler": retry_transient,
         "dependency_resolver": DEEP_DEPENDENCY_RESOLVER,
@@ -98,7 +100,10 @@ def retry_transient(exception: Exception, task_record: Any) -> float:
     return 1.0 if lost or getattr(exception, "transient", False) else float("inf")
 
 
-def _temporary_folder() -> str:
-    folder = tempfile.mkdtemp(prefix="conqure-parsl-")
+def _temporary_folder(shared: bool) -> str:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conqure"
+    if shared:
+        cache.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="conqure-parsl-", dir=cache if shared else None)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

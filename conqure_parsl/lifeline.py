@@ -80,6 +80,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.pid:
         watch(options.pid, options.group)
+    # A terminal sends Ctrl-C to every process. The program that started us ends us in order; it would wait for ever for
+    # an interchange that has gone before it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.argv = [options.module, *options.arguments]
     runpy.run_module(options.module, run_name="__main__", alter_sys=True)
 

@@ -43,8 +43,6 @@ def _settle(stderr: int) -> None:
     signal.signal(signal.SIGTERM, _terminated)
     faulthandler.enable()
     os.environ["CONQURE_WORKER"] = "parsl"  # `run` must not open a QPU behind our back
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")  # a worker is one slot; idle threads of others cost a simulator dearly
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
