@@ -7,11 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import typer
 
 from conqure import __version__
 from conqure.cli import app
+from qpu_executors.testing import BELL
 
 COMMANDS = [
     [],
@@ -98,9 +100,11 @@ def test_debug_shows_the_traceback_wherever_it_stands(program, arguments):
 
 def test_control_c_ends_a_run_with_exit_code_130_and_no_traceback(folder):
     (folder / "conqure.toml").write_text('[qpu.slow]\ndriver = "fake"\nqubits = 2\noptions = { delay_s = 1.5 }\n')
-    command = [Path(sys.executable).with_name("conqure"), "run", "bell.qasm"]
+    (folder / "bell.json").write_text(BELL)
+    command = [Path(sys.executable).with_name("conqure"), "run", "bell.json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(1.5)  # reading OpenQASM takes about one second, the circuit one and a half
+        while psutil.Process(process.pid).num_threads() == 1:  # the pool's threads come when the command is under way
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
