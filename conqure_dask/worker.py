@@ -16,7 +16,7 @@ from qpu_executors import QPU, ConqureError, DeviceError, HeldDevice, hold
 from .channel import Channel
 from .scheduler import INTERVAL_S
 
-CLOSE_S = 5.0  # a circuit that still runs when the worker ends gets this long
+CLOSE_S = 3.0  # a circuit that still runs when the worker ends gets this long; the nanny kills it after 4 s
 
 
 class QuickWorker(WorkerPlugin):
@@ -53,11 +53,13 @@ class HoldQPU(QuickWorker):
 
     async def teardown(self, worker: Worker) -> None:
         self._closing = True
-        deadline = asyncio.get_running_loop().time() + CLOSE_S
-        while self._lent is not None and asyncio.get_running_loop().time() < deadline:
+        if self._lent is not None:
             self._lent.wake()
+        deadline = asyncio.get_running_loop().time() + CLOSE_S
+        while worker.state.executing and asyncio.get_running_loop().time() < deadline:
             await asyncio.sleep(0.01)
-        self._stack.close()
+        if not worker.state.executing:  # a QPU is not closed under a circuit
+            self._stack.close()
 
     def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
         """Dask tells what happens to tasks here; those in ``constrained`` wait for the QPU."""
