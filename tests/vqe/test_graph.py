@@ -183,7 +183,7 @@ def test_an_unknown_device_fails_before_anything_runs(engine: Engine) -> None:
         ({"starts": 0}, "starts must be at least 1, not 0"),
         ({"shots": 0}, "shots must be at least 1, not 0"),
         ({"ansatz": listing2(5)}, "ansatz listing2 has 5 qubits, maxcut7 needs 7"),
-        ({"ansatz": "qaoa"}, "rotosolve needs an energy that is a short Fourier series"),
+        ({"ansatz": "qaoa", "optimizer": "rotosolve"}, "rotosolve needs an energy that is a short Fourier series"),
         ({"optimizer": "sgd"}, "no optimizer 'sgd'"),
     ],
 )

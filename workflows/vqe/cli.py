@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from qpu_executors import Priority
+
 from .errors import InvalidProblem
 
 app = typer.Typer(
@@ -29,7 +31,14 @@ Ansatz = Annotated[
 ]
 Layers = Annotated[int, typer.Option(min=1, help="Repetitions of the block of listing2 and qaoa.")]
 Optimizer = Annotated[
-    str, typer.Option("--optimizer", "-o", metavar="NAME", help="rotosolve, spsa, adam, cobyla, nelder-mead, powell.")
+    str | None,
+    typer.Option(
+        "--optimizer",
+        "-o",
+        metavar="NAME",
+        help="rotosolve, spsa, adam, cobyla, nelder-mead, powell; by default rotosolve, and spsa for qaoa.",
+        show_default=False,
+    ),
 ]
 Sweeps = Annotated[
     int | None, typer.Option(min=1, help="Sweeps over all parameters, for rotosolve: 2.", show_default=False)
@@ -57,7 +66,9 @@ Site = Annotated[
 Device = Annotated[
     str, typer.Option("--device", "-d", metavar="SELECTOR", help="A name, 'any', 'tag:NAME' or 'qubits>=N'.")
 ]
-Priority = Annotated[str, typer.Option(metavar="LEVEL", help="HIGH, MEDIUM or LOW.")]
+Level = Annotated[
+    Priority, typer.Option(metavar="LEVEL", case_sensitive=False, help="HIGH, MEDIUM or LOW: who goes first.")
+]
 Batch = Annotated[
     bool, typer.Option("--batch/--no-batch", help="Points measured together are rows of one task, not a task each.")
 ]
@@ -86,7 +97,7 @@ def maxcut(
     ] = "maxcut7",
     ansatz: Ansatz = None,
     layers: Layers = 1,
-    optimizer: Optimizer = "rotosolve",
+    optimizer: Optimizer = None,
     sweeps: Sweeps = None,
     iterations: Iterations = None,
     starts: Starts = 6,
@@ -96,7 +107,7 @@ def maxcut(
     engine: Engine = None,
     site: Site = None,
     device: Device = "any",
-    priority: Priority = "MEDIUM",
+    priority: Level = Priority.MEDIUM,
     batch: Batch = False,
     exact: Exact = True,
     out: Out = None,
@@ -142,7 +153,7 @@ def molecule(
     ] = None,
     ansatz: Ansatz = None,
     layers: Layers = 1,
-    optimizer: Optimizer = "rotosolve",
+    optimizer: Optimizer = None,
     sweeps: Sweeps = None,
     iterations: Iterations = None,
     starts: Starts = 6,
@@ -152,7 +163,7 @@ def molecule(
     engine: Engine = None,
     site: Site = None,
     device: Device = "any",
-    priority: Priority = "MEDIUM",
+    priority: Level = Priority.MEDIUM,
     batch: Batch = False,
     exact: Exact = True,
     out: Out = None,
@@ -197,14 +208,17 @@ def _command(context: typer.Context, problem: Callable[[], Any]) -> None:
 
 
 def _arguments(given: dict[str, Any], problem: Any) -> dict[str, Any]:
-    from .optimizers import make_optimizer
+    from .optimizers import default_optimizer, make_optimizer
     from .problems import make_ansatz
 
+    ansatz = make_ansatz(given["ansatz"], problem, given["layers"])
     settings = {name: given[name] for name in ("sweeps", "iterations")}
+    optimizer = make_optimizer(given["optimizer"] or default_optimizer(ansatz).name, **settings)
+    optimizer.circuit(ansatz)  # refuses what does not fit before an engine is started
     return {
         "problem": problem,
-        "ansatz": make_ansatz(given["ansatz"], problem, given["layers"]),
-        "optimizer": make_optimizer(given["optimizer"], **settings),
+        "ansatz": ansatz,
+        "optimizer": optimizer,
         "starts": given["starts"],
         "shots": given["shots"],
         "final_shots": given["final_shots"],

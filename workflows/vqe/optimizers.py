@@ -310,6 +310,11 @@ def make_optimizer(name: str, **settings: Any) -> Settings:
     return replace(optimizer, **given)  # type: ignore[type-var]
 
 
+def default_optimizer(ansatz: Ansatz) -> Settings:
+    """Rotosolve where it can be used, else SPSA."""
+    return Spsa() if ansatz.harmonics is None else Rotosolve()
+
+
 def write_optimizer(optimizer: Settings) -> dict[str, Any]:
     """The settings as JSON values, with the name that `make_optimizer` takes."""
     values = asdict(optimizer)  # type: ignore[call-overload]

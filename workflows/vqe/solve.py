@@ -17,7 +17,7 @@ from .ansatz import Ansatz
 from .errors import CannotResume, InvalidProblem
 from .graph import TaskGraph
 from .nodes import Plan
-from .optimizers import Rotosolve, Settings, make_optimizer, write_optimizer
+from .optimizers import Settings, default_optimizer, make_optimizer, write_optimizer
 from .pauli import EXACT_QUBITS
 from .problems import Problem, make_ansatz, read_problem
 from .progress import Progress, Silent
@@ -54,7 +54,7 @@ def solve(
     Args:
         problem: a `MaxCut` or `Molecule`, or anything with the face of `Problem`.
         ansatz: the circuit family, or its name; by default the problem's.
-        optimizer: its settings, or its name; by default two sweeps of Rotosolve.
+        optimizer: its settings, or its name; by default two sweeps of Rotosolve, and SPSA for QAOA.
         qpus: a pool whose workers hold QPUs. cpus: a pool for the optimisers' steps. Any `concurrent.futures`
             executors; CONQURE's pools (`conqure.open_engine`) pass results on without this process.
         starts: how many, each from its own random parameters.
@@ -75,7 +75,7 @@ def solve(
     ...     solve(MaxCut.read("maxcut7"), qpus=engine.qpus, cpus=engine.cpus, seed=1).best.energy
     """
     ansatz = make_ansatz(ansatz, problem) if ansatz is None or isinstance(ansatz, str) else ansatz
-    optimizer = optimizer or Rotosolve()
+    optimizer = optimizer or default_optimizer(ansatz)
     optimizer = make_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
     _check(starts=starts, shots=shots)
     if ansatz.n_qubits != problem.hamiltonian.n_qubits:
