@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from qiskit import QuantumCircuit
 from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2
 from qiskit.transpiler import PassManager, generate_preset_pass_manager
@@ -29,7 +31,8 @@ class AerDevice:
         max_parallel_threads: of one call. 1 is fastest for small circuits (Aer's own default, all cores, was 3 to 4
             times slower at 7 qubits); for large ones give cores / slots.
         optimization_level: of Qiskit's transpiler, 0 to 3, where a circuit must be compiled: for gates Aer does not
-            have, and for noise that belongs to certain gates.
+            have, and for noise that belongs to certain gates. The default is 1 for the noise of a backend, else 0:
+            what cancels in a circuit keeps its noise.
         noise: ``{"one_qubit": p, "two_qubit": p, "readout": p}`` (depolarising probabilities, probability of a wrong
             bit; noise on every gate of the circuit as it is), or ``module:callable`` of a `NoiseModel` or of a backend
             whose noise, gates and couplings are then used; ``noise_arguments`` are the callable's.
@@ -51,7 +54,7 @@ class AerDevice:
         *,
         method: str = "automatic",
         max_parallel_threads: int = 1,
-        optimization_level: int = 1,
+        optimization_level: int | None = None,
         noise: Mapping[str, float] | str | None = None,
         noise_arguments: Mapping[str, Any] | None = None,
         **options: Any,
@@ -59,7 +62,8 @@ class AerDevice:
         self.device_id, self.n_qubits = device_id, n_qubits
         self._where = f"[qpu.{device_id}.options]"
         _whole(f"{self._where} max_parallel_threads", max_parallel_threads)
-        _whole(f"{self._where} optimization_level", optimization_level, at_most=3)
+        if optimization_level is not None:
+            _whole(f"{self._where} optimization_level", optimization_level, at_most=3)
         source: Any = noise
         if isinstance(noise, str):
             source = call_by_name(f"{self._where} noise", noise, noise_arguments or {})
@@ -69,7 +73,9 @@ class AerDevice:
         self._known = set(self._backend.target.operation_names)  # once: Aer builds its target anew on every access
         if isinstance(source, NoiseModel):
             self._known -= {name for name, (n, _) in GATES.items() if n > 2}  # they would be noiseless
-        self._noise, self._optimization_level = source, optimization_level
+        self._noise, self._method = source, method
+        default_level = int(isinstance(source, BackendV2))
+        self._optimization_level = default_level if optimization_level is None else optimization_level
         self._compile_all = isinstance(noise, str)  # the noise belongs to certain gates only
 
     def prepare(self, program: str | bytes, language: str) -> Prepared:
@@ -77,6 +83,8 @@ class AerDevice:
         prepared = Prepared.read(program, language, self.n_qubits)
         if self._compile_all or not operations(prepared.circuit) <= self._known:
             prepared.compile(self._compiler, self._known, f"device {self.device_id!r}")
+        if self._method == "stabilizer":
+            _check_clifford(f"device {self.device_id!r}", prepared.circuit)
         return prepared
 
     def execute(
@@ -146,6 +154,17 @@ def _depolarising(where: str, noise: Mapping[str, float]) -> NoiseModel:
     wrong = strengths["readout"]
     model.add_all_qubit_readout_error(ReadoutError([[1 - wrong, wrong], [wrong, 1 - wrong]]))
     return model
+
+
+def _check_clifford(who: str, circuit: QuantumCircuit) -> None:
+    """The stabilizer method takes rz by quarter turns only, and notices others while it runs."""
+    for instruction in circuit.data:
+        for angle in instruction.params if instruction.name == "rz" else ():
+            if isinstance(angle, float) and abs(angle / (math.pi / 2) - round(angle / (math.pi / 2))) > 1e-9:
+                raise InvalidTask(
+                    f"{who} simulates Clifford circuits (method stabilizer); the gates of this one are not all "
+                    f"Clifford gates: compiled, it has rz({angle:.6g}). Choose a device with another method."
+                )
 
 
 def _whole(where: str, value: object, at_most: int | None = None) -> None:

@@ -16,6 +16,7 @@ from ..errors import InvalidSite, InvalidTask, MissingPackage
 from ..translation.gates import GateProgram, Op
 from ..translation.pennylane import is_final, operations
 
+_CANNOT = (qml.exceptions.DeviceError, qml.exceptions.WireError, NotImplementedError)
 _BITS = 62  # an outcome of this many bits fits an int64
 
 
@@ -48,7 +49,7 @@ class PennyLaneDevice:
         self._name, self._arguments = device, {**(arguments or {}), "wires": n_qubits}
         self._takes_seed = True
         self._device = self._open(None)  # a seed from the system: PennyLane's default is the same in forked workers
-        self._one_shot = False  # how outcomes of mid-circuit measurements are found; the other way is faster
+        self._midway_methods: tuple[str, ...] = ("tree-traversal", "one-shot")
 
     def prepare(self, program: str | bytes, language: str) -> Circuit:
         """Turn a `gates` program into PennyLane's operations."""
@@ -79,7 +80,7 @@ class PennyLaneDevice:
             return qml.device(self._name, **self._arguments)
         except (qml.exceptions.DeviceError, ImportError) as error:
             raise MissingPackage(
-                f"PennyLane cannot open {self._name!r} for device {self.device_id!r}: {error}. "
+                f"PennyLane cannot open {self._name!r} for device {self.device_id!r}: {' '.join(str(error).split())} "
                 "Install the package that has it, or correct the name."
             ) from error
         except Exception as error:  # whatever a third party's constructor raises
@@ -98,17 +99,23 @@ class PennyLaneDevice:
         return self._run(device, tapes)
 
     def _sample_midway(self, device: Any, tapes: list[QuantumScript]) -> Any:
-        if not self._one_shot:
+        """Outcomes in the middle: by branches where the device can, else shot by shot (slow)."""
+        for method in self._midway_methods:
             try:
-                return qml.execute(tapes, device, diff_method=None, mcm_method="tree-traversal")
-            except (ValueError, NotImplementedError, qml.exceptions.DeviceError):
-                self._one_shot = True
-        return self._run(device, tapes, mcm_method="one-shot")
+                samples = qml.execute(tapes, device, diff_method=None, mcm_method=method)
+            except (*_CANNOT, ValueError) as error:
+                said: Exception = error
+            else:
+                self._midway_methods = (method,)
+                return samples
+        raise InvalidTask(
+            f"device {self.device_id!r} ({self._name}) cannot measure or reset in the middle of a circuit: {said}"
+        ) from said
 
-    def _run(self, device: Any, tapes: list[QuantumScript], **options: Any) -> Any:
+    def _run(self, device: Any, tapes: list[QuantumScript]) -> Any:
         try:
-            return qml.execute(tapes, device, diff_method=None, **options)
-        except (qml.exceptions.DeviceError, qml.exceptions.WireError, NotImplementedError) as error:
+            return qml.execute(tapes, device, diff_method=None)
+        except _CANNOT as error:
             raise InvalidTask(f"device {self.device_id!r} ({self._name}) cannot run this circuit: {error}") from error
 
 

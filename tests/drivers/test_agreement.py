@@ -80,14 +80,15 @@ def agreement(name, max_examples):
     return test
 
 
-test_random_programs_agree_on_the_state_vector = agreement("statevector", 200)
-test_random_programs_agree_on_aer = agreement("aer", 60)
-test_random_programs_agree_on_aer_by_density_matrix = agreement("aer by density matrix", 30)
+test_random_programs_agree_on_the_state_vector = agreement("statevector", 150)
 test_random_programs_agree_on_lightning = agreement("lightning.qubit", 60)
-test_random_programs_agree_on_default_qubit = agreement("default.qubit", 25)
-test_random_programs_agree_on_an_emulated_qpu = agreement("emulated", 20)
-test_random_programs_agree_on_the_basic_simulator = agreement("BasicSimulator", 15)
-test_random_programs_agree_when_transpiled_to_a_line = agreement("transpiled to a line", 25)
+test_random_programs_agree_on_an_emulated_qpu = agreement("emulated", 15)
+test_random_programs_agree_on_aer = agreement("aer", 15)
+test_many_random_programs_agree_on_aer = pytest.mark.slow(agreement("aer", 60))
+test_random_programs_agree_on_aer_by_density_matrix = pytest.mark.slow(agreement("aer by density matrix", 30))
+test_random_programs_agree_on_default_qubit = pytest.mark.slow(agreement("default.qubit", 25))
+test_random_programs_agree_on_the_basic_simulator = pytest.mark.slow(agreement("BasicSimulator", 15))
+test_random_programs_agree_when_transpiled_to_a_line = pytest.mark.slow(agreement("transpiled to a line", 25))
 
 
 @given(programs(max_ops=8))
