@@ -13,8 +13,8 @@ from pennylane.tape import QuantumScript
 
 from ..device import Counts
 from ..errors import InvalidSite, InvalidTask, MissingPackage
-from ..translation.gates import GateProgram, Op
-from ..translation.pennylane import is_final, operations
+from ..translation.gates import GateProgram, Op, is_final
+from ..translation.pennylane import operations
 
 _CANNOT = (qml.exceptions.DeviceError, qml.exceptions.WireError, NotImplementedError)
 _BITS = 62  # an outcome of this many bits fits an int64

@@ -218,3 +218,16 @@ def affine(offset: float, terms: Iterable[tuple[int, float]]) -> Angle:
 
 def _is_number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def is_final(program: GateProgram) -> bool:
+    """Whether all measurements come at the end, nothing is reset, and each bit is written at most once."""
+    measured: set[int] = set()
+    bits: list[int] = []
+    for op in program.ops:
+        if op.name == "measure":
+            measured.update(op.qubits)
+            bits += op.bits
+        elif op.name == "reset" or (op.name != "barrier" and measured.intersection(op.qubits)):
+            return False
+    return len(bits) == len(set(bits))

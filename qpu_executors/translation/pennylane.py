@@ -19,7 +19,7 @@ from pennylane.tape import QuantumScript
 
 from ..errors import InvalidTask
 from . import Translation
-from .gates import GATES, GateProgram, Op, bind
+from .gates import GATES, Op, bind
 from .writer import UNMEASURED, ProgramWriter, real
 
 # PennyLane's name -> ours, where both mean the same matrix up to a phase of the whole
@@ -350,16 +350,3 @@ def operations(op: Op, row: Sequence[float]) -> list[Operator]:
     [ControlledPhaseShift(1.5707963267948966, wires=Wires([0, 1]))]
     """
     return _BUILDERS[op.name]([bind(angle, row) for angle in op.angles], op.qubits)
-
-
-def is_final(program: GateProgram) -> bool:
-    """Whether all measurements come at the end, nothing is reset, and each bit is written once."""
-    measured: set[int] = set()
-    bits: list[int] = []
-    for op in program.ops:
-        if op.name == "measure":
-            measured.update(op.qubits)
-            bits += op.bits
-        elif op.name == "reset" or (op.name != "barrier" and measured.intersection(op.qubits)):
-            return False
-    return len(bits) == len(set(bits))

@@ -146,11 +146,11 @@ def _affine(gate: str, expression: ParameterExpression) -> tuple[float, list[tup
     try:
         slopes = [expression.gradient(parameter) for parameter in parameters]
         terms = [(p, float(s)) for p, s in zip(parameters, slopes, strict=True)]
-        offset = float(expression.bind_all(dict.fromkeys(parameters, 0.0)))
+        offset = float(expression.bind(dict.fromkeys(parameters, 0.0)))
         for probe in _PROBES:  # a step function has slope 0 almost everywhere
             at = {parameter: probe * (1 + number) for number, parameter in enumerate(parameters)}
             line = offset + sum(slope * at[parameter] for parameter, slope in terms)
-            if not math.isclose(float(expression.bind_all(at)), line, rel_tol=1e-9, abs_tol=1e-9):
+            if not math.isclose(float(expression.bind(at)), line, rel_tol=1e-9, abs_tol=1e-9):
                 raise _NotGates
     except (TypeError, ValueError, RuntimeError, ZeroDivisionError):  # a slope that still has parameters, log(0), …
         raise _NotGates from None
