@@ -122,9 +122,23 @@ def test_damage_before_the_last_line_is_told_and_left_alone(tmp_path: Path) -> N
     RunFolder.create(tmp_path, {"identity": {}}).close()
     damaged = b'{"kind":"session"}\n{"kin\n{"kind":"session"}\n'
     (tmp_path / LOG).write_bytes(damaged)
+    folder = RunFolder.resume(tmp_path)
     with pytest.raises(CannotResume, match="line 2 is damaged"):
-        RunFolder.resume(tmp_path)
+        list(folder.records())
+    folder.close()
     assert (tmp_path / LOG).read_bytes() == damaged
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b'{"long": "' + b"x" * 200_000])
+def test_a_torn_last_line_of_any_length_is_cut_off(torn: bytes, tmp_path: Path) -> None:
+    RunFolder.create(tmp_path, {"identity": {}}).close()
+    for whole in (b"", b'{"kind":"session"}\n', b'{"kind":"session"}\n' * 5000):
+        (tmp_path / LOG).write_bytes(whole + torn)
+        folder = RunFolder.resume(tmp_path)
+        assert len(list(folder.records())) == whole.count(b"\n")
+        folder.append({"kind": "next"})
+        folder.close()
+        assert (tmp_path / LOG).read_bytes() == whole + b'{"kind":"next"}\n'
 
 
 def test_two_processes_do_not_write_to_one_run(tmp_path: Path) -> None:

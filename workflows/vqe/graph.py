@@ -242,7 +242,7 @@ class TaskGraph:
         """Bring every chain to where the log ends: fresh optimisers are told the energies it holds."""
         if self.folder is None:
             return
-        for record in self.folder.records:
+        for record in self.folder.records():
             if record["kind"] == "session":
                 self._session = record["session"] + 1
             elif record["kind"] == "circuit":
@@ -276,6 +276,9 @@ class TaskGraph:
             )
         search, asked = tell(chain.search, chain.points, energies, errors, chain.last)
         self.steps.append(Step.from_dict(record))
+        if not chain.last:  # the counts of links that are done are not needed any more
+            for number in range(len(points) * len(self.plan.groups)):
+                self._results.pop((chain.start, chain.number, number), None)
         chain.advance(Stepped(search, energies, errors, asked))
         self.progress.advanced(chain.start, *chain.history[-1], chain.done)
 

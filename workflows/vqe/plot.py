@@ -85,13 +85,9 @@ def _convergence(figure: Figure, result: VQEResult) -> None:
         axes.plot(x[:-1], energy[:-1], color=hue, lw=2.2 if is_best else 1.2, label=label, zorder=4 if is_best else 3)
         axes.errorbar(x[-1], energy[-1], error[-1], color=hue, marker="o", ms=6 if is_best else 4, capsize=2, zorder=5)
     if result.exact is not None:
-        axes.axhline(result.exact, color=_INK, lw=1, ls=(0, (5, 3)), zorder=2)
-        axes.annotate(
-            f"exact minimum {result.exact:.5g}", (1, result.exact), (0, -4), ("axes fraction", "data"),
-            "offset points", ha="right", va="top", color=_INK, fontsize=9,
-        )  # fmt: skip
-        low, high = axes.get_ylim()
-        axes.set_ylim(min(low, result.exact - 0.08 * (high - result.exact)), high)
+        label = f"exact minimum: {result.exact:.5g}"
+        axes.axhline(result.exact, color=_INK, lw=1, ls=(0, (5, 3)), zorder=2, label=label)
+    axes.plot([], [], "o", color="#888888", ms=4, label=f"final state, {result.setting['final_shots']:,} shots")
     setting = result.setting
     axes.set_title(
         f"{result.problem.name}: {len(result.starts)} starts of {setting['optimizer']['name']} on {setting['ansatz']}, "
@@ -101,7 +97,7 @@ def _convergence(figure: Figure, result: VQEResult) -> None:
     axes.set_xlabel("energies measured per start")
     axes.set_ylabel(f"energy ({result.problem.unit})")
     axes.grid(axis="y", color="#eeeeee")
-    axes.legend(fontsize=9, ncols=2 if len(result.starts) > 4 else 1)
+    axes.legend(fontsize=9, ncols=2 if len(result.starts) > 3 else 1)
 
 
 def _timeline_size(result: VQEResult) -> tuple[float, float]:

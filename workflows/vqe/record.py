@@ -25,12 +25,7 @@ _PACKAGES = ("conqure", "numpy", "scipy", "pennylane", "parsl", "dask", "distrib
 
 
 class RunFolder:
-    """One run on disk. `create` or `resume` it; the log takes one writer at a time.
-
-    Attributes:
-        run: what ``run.json`` holds.
-        records: the log's lines from before, as dicts, in order.
-    """
+    """One run on disk. `create` or `resume` it; the log takes one writer at a time. ``run``: what run.json holds."""
 
     def __init__(self, path: Path, run: dict[str, Any]) -> None:
         self.path, self.run = path, run
@@ -40,7 +35,7 @@ class RunFolder:
         except OSError:
             os.close(self._file)
             raise CannotResume(f"another process is writing to {path}. Wait for it, or end it first.") from None
-        self.records = list(self._read())
+        self._cut_torn_line()
         self._dirty, self._closed = threading.Event(), threading.Event()
         self._syncer = threading.Thread(target=self._sync, name="run-log", daemon=True)
         self._syncer.start()
@@ -62,6 +57,15 @@ class RunFolder:
     def resume(cls, path: str | Path) -> RunFolder:
         """A run from before; `CannotResume` if there is none, or its log is damaged before the last line."""
         return cls(Path(path), read_run(path))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The lines of the log, in order, one at a time: the counts of a long run are hundreds of megabytes."""
+        with (self.path / LOG).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise CannotResume(f"{self.path / LOG}, line {number} is damaged.") from None
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one line to the log."""
@@ -86,16 +90,17 @@ class RunFolder:
             self._dirty.clear()
             os.fsync(self._file)
 
-    def _read(self) -> Iterator[dict[str, Any]]:
-        """The whole lines. A last line that a kill cut short is cut off, so that the log goes on after a whole one."""
-        text = (self.path / LOG).read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        os.ftruncate(self._file, len(whole))
-        for number, line in enumerate(whole.splitlines(), 1):
-            try:
-                yield json.loads(line)
-            except ValueError:
-                raise CannotResume(f"{self.path / LOG}, line {number} is damaged. Nothing was changed.") from None
+    def _cut_torn_line(self) -> None:
+        """A last line that a kill cut short is cut off, so that the log goes on after a whole one."""
+        end = os.fstat(self._file).st_size
+        while end:
+            begin = max(0, end - 2**16)
+            newline = os.pread(self._file, end - begin, begin).rfind(b"\n")
+            if newline >= 0:
+                os.ftruncate(self._file, begin + newline + 1)
+                return
+            end = begin
+        os.ftruncate(self._file, 0)
 
 
 def read_run(path: str | Path) -> dict[str, Any]:
