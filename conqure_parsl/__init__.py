@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "quantum_app": "app",
     "QPUExecutor": "executor",
+    "CPUExecutor": "executor",
+    "WorkerLost": "executor",
     "QPUThreadExecutor": "in_process",
     "PinnedHTEX": "htex",
-    "cpu_executor": "htex",
+    "safe_htex": "htex",
     "parsl_config": "config",
     "retry_transient": "config",
     "pool": "pools",
@@ -41,9 +43,11 @@ if TYPE_CHECKING:
     from .app import quantum_app as quantum_app
     from .config import parsl_config as parsl_config
     from .config import retry_transient as retry_transient
+    from .executor import CPUExecutor as CPUExecutor
     from .executor import QPUExecutor as QPUExecutor
+    from .executor import WorkerLost as WorkerLost
     from .htex import PinnedHTEX as PinnedHTEX
-    from .htex import cpu_executor as cpu_executor
+    from .htex import safe_htex as safe_htex
     from .in_process import QPUThreadExecutor as QPUThreadExecutor
     from .pools import ParslPool as ParslPool
     from .pools import open_engine as open_engine

@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from qpu_executors import QPU, ConqureError, DeviceLost, Entry
+from qpu_executors import QPU, ConqureError, Entry
 from qpu_executors.errors import error_of_kind
 
 from . import wire
@@ -59,6 +59,7 @@ class Broker:
         folder: a private folder for the secret, which the blocks can read.
         sockets: a private folder of this machine for the socket.
         aging_s: see `TaskQueue`.
+        worker_lost: makes the error for a task whose worker died, from a text.
         all_broken: called with the reason when none of the QPUs can be opened.
     """
 
@@ -68,11 +69,12 @@ class Broker:
         folder: Path,
         sockets: Path,
         aging_s: float,
+        worker_lost: Callable[[str], Exception],
         all_broken: Callable[[Exception], None],
     ) -> None:
         self.socket = sockets / "broker"
         self._secret = wire.new_secret(folder)
-        self._all_broken = all_broken
+        self._worker_lost, self._all_broken = worker_lost, all_broken
         self._lock = threading.Lock()
         self._ids = itertools.count()
         self.pending: dict[int, TaskFuture] = {}
@@ -171,7 +173,7 @@ class Broker:
             wire.connect_silently(self.socket)  # `accept` does not notice that its socket is closed
         self._accepting.join(timeout=5)
         self._listener.close()
-        self.fail_all(DeviceLost("the QPU executor was shut down while this task waited or ran."))
+        self.fail_all(self._worker_lost("the executor was shut down while this task waited or ran."))
 
     # The workers' side
 
@@ -262,7 +264,7 @@ class Broker:
         self._carry_out(orders)
         self._fail_stranded()
         if entry is not None:
-            self._fail_entry(entry, DeviceLost(text))
+            self._fail_entry(entry, self._worker_lost(text))
 
     def _how_it_died(self, worker: Worker) -> str:
         """What the worker's block says about its end; its connection breaks a moment before that."""

@@ -20,11 +20,12 @@ from parsl.providers.base import ExecutionProvider
 
 from qpu_executors import InvalidSite, Site
 
-from .executor import QPUExecutor
-from .htex import PinnedHTEX, cpu_executor
+from .executor import CPUExecutor, QPUExecutor
+from .htex import PinnedHTEX, safe_htex
 from .in_process import QPUThreadExecutor
 
 QPU_MODES = ("threads", "workers", "htex")
+CPU_MODES = ("workers", "htex")
 
 
 def parsl_config(
@@ -32,6 +33,7 @@ def parsl_config(
     *,
     qpu_mode: str | None = None,
     cpu_workers: int | None = None,
+    cpu_mode: str | None = None,
     qpu_provider: ExecutionProvider | None = None,
     cpu_provider: ExecutionProvider | None = None,
     address: str | None = None,
@@ -46,8 +48,10 @@ def parsl_config(
         site: a `Site`, a site file or a site's name; the default is the site to use here (see `Site.load`).
         qpu_mode: where QPU tasks run: in ``threads`` of this program, on ``workers`` that hold a QPU each
             (`QPUExecutor`), or on stock ``htex`` workers (`PinnedHTEX`, one executor per QPU). Default: the site's.
-        cpu_workers: classical tasks at the same time, on an HTEX named ``cpu``; 0 for no classical executor.
+        cpu_workers: classical tasks at the same time, on an executor named ``cpu``; 0 for no classical executor.
             Default: the site's.
+        cpu_mode: ``workers`` (`CPUExecutor`) or ``htex`` (Parsl's own, for many workers). Default: ``htex`` with a
+            ``cpu_provider``, else ``workers``.
         qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
         address: where blocks on other machines reach this program; by default whichever of its addresses answers.
         executors: executors of your own, besides these.
@@ -63,7 +67,7 @@ def parsl_config(
     """
     site = Site.load(site)
     workers = site.cpu_workers if cpu_workers is None else cpu_workers
-    cpu = cpu_executor(workers=workers, provider=cpu_provider) if workers else None
+    cpu = _cpu_executor(cpu_mode or ("htex" if cpu_provider else "workers"), workers, cpu_provider, address)
     logging.getLogger("parsl").addHandler(logging.NullHandler())  # errors reach the futures, not also the terminal
     mode, classical = qpu_mode or site.qpu_mode, cpu or "refuse"
     quantum: list[ParslExecutor] = []
@@ -87,6 +91,18 @@ def parsl_config(
         "strategy_period": 0.25,  # the first blocks start after this; looking costs some microseconds
     }
     return Config(**(defaults | options))
+
+
+def _cpu_executor(
+    mode: str, workers: int, provider: ExecutionProvider | None, address: str | None
+) -> ParslExecutor | None:
+    if mode not in CPU_MODES:
+        raise InvalidSite(f"cpu_mode is {mode!r}. Choose one of {', '.join(CPU_MODES)}.")
+    if workers == 0:
+        return None
+    if mode == "htex":
+        return safe_htex(workers=workers, provider=provider)
+    return CPUExecutor(workers=workers, provider=provider, address=address)
 
 
 def retry_transient(exception: Exception, task_record: Any) -> float:

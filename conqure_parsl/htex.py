@@ -34,12 +34,12 @@ from .specification import Placement, arguments, placement
 _PINNED = "CONQURE_PARSL_QPUS"
 
 
-def cpu_executor(
+def safe_htex(
     label: str = "cpu", workers: int = 1, provider: ExecutionProvider | None = None, **options: Any
 ) -> HighThroughputExecutor:
-    """A `HighThroughputExecutor` for classical apps; ``options`` are its own.
+    """Parsl's `HighThroughputExecutor`, which starts with any PATH and ends with the program; ``options`` are its own.
 
-    >>> Config(executors=[QPUExecutor(qpus=site.qpus, classical=(cpu := cpu_executor(workers=2))), cpu])
+    >>> Config(executors=[QPUExecutor(qpus=site.qpus, classical=(cpu := safe_htex(workers=2))), cpu])
     """
     return HighThroughputExecutor(label=label, **(_defaults(workers, provider, {}) | options))
 

@@ -22,6 +22,7 @@ from parsl.dataflow.futures import AppFuture
 from qpu_executors import QPU, QuantumTask, Site, run
 
 from .config import parsl_config
+from .executor import CPUExecutor
 from .placing import Labels, choose, qpu_executors
 from .sessions import session_for
 from .specification import PARAMETER, TICKET, Ticket
@@ -76,6 +77,7 @@ class ParslPool(Executor):
 
     def __init__(self, dfk: DataFlowKernel, labels: Labels, quantum: bool) -> None:
         self._dfk, self._labels, self._quantum = dfk, labels, quantum
+        self._cancels = quantum or all(isinstance(dfk.executors[label], CPUExecutor) for label in labels)
         self._lock = threading.Lock()
         self._futures: set[PoolFuture] = set()
         self._closed = False
@@ -91,7 +93,12 @@ class ParslPool(Executor):
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
         future = PoolFuture(Ticket())
-        labels = self._place(fn, args, kwargs, future) if self._quantum else list(self._labels)
+        if self._quantum:
+            labels = self._place(fn, args, kwargs, future)
+        else:
+            labels = list(self._labels)
+            if self._cancels:
+                kwargs[PARAMETER] = {TICKET: future._ticket}
         with self._lock:
             self._futures.add(future)
         future.add_done_callback(self._forget)

@@ -21,6 +21,7 @@ from qpu_executors.running import hold
 from . import lifeline, wire
 from .packing import pack, pack_error, unpack_call
 
+NO_DRIVER = ""  # of what a worker of a `CPUExecutor` holds: nothing
 OPENING_PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # between tries to open a device that says its trouble will pass
 
 
@@ -73,6 +74,8 @@ def _serve(broker: Connection, qpu: QPU) -> QPU | None:
 
 
 def _open(stack: contextlib.ExitStack, broker: Connection, qpu: QPU) -> None:
+    if qpu.driver == NO_DRIVER:
+        return
     for pause in (*OPENING_PAUSES_S, None):
         try:
             stack.enter_context(hold(qpu, process=True))

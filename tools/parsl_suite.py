@@ -28,7 +28,7 @@ from parsl import Config
 from parsl.launchers import SimpleLauncher
 from parsl.providers import LocalProvider
 
-from conqure_parsl import QPUExecutor, QPUThreadExecutor
+from conqure_parsl import CPUExecutor, QPUExecutor, QPUThreadExecutor
 from qpu_executors import QPU
 
 QPUS = [QPU("ion0", "fake", 5), QPU("ion1", "fake", 5)]
@@ -47,6 +47,7 @@ CONFIGURATIONS = {
     "htex": None,
     "qpu-workers": WORKERS.format(more=""),
     "qpu-tunnel": WORKERS.format(more=', address="127.0.0.1"'),
+    "cpu-workers": "CPUExecutor(workers=2)",
     "qpu-threads": 'QPUThreadExecutor(qpus=QPUS, classical="run")',
 }
 THEIRS = {"threads": "local_threads.py", "htex": "htex_local.py"}
@@ -96,7 +97,7 @@ def run_suite(name: str, environment: Path) -> tuple[int, int, int, float]:
     settings = folder / "pytest.ini"  # without one, pytest would take the settings of this checkout
     settings.write_text("[pytest]\n")
     command = [environment / "bin" / "python", "-m", "pytest", tests, "--config", config, "-k", "not cleannet"]
-    command += ["-c", settings,"-q", "--tb=line", "-r", "fE", "-p", "no:cacheprovider", "--timeout=120"]
+    command += ["-c", settings, "-q", "--tb=line", "-r", "fE", "-p", "no:cacheprovider", "--timeout=120"]
     if os.geteuid() == 0:  # root may write everywhere, so two tests of refused writes cannot pass
         command += ["-m", "not unix_filesystem_permissions_required"]
     variables = os.environ | {"PATH": f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"}

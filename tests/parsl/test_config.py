@@ -1,16 +1,29 @@
 """`parsl_config`, `pool` and `open_engine`, and the fallback on stock HTEX."""
 
+import os
 import signal
 import threading
+import time
 from concurrent.futures import CancelledError
 from typing import Any
 
 import parsl
 import pytest
+from parsl.executors import HighThroughputExecutor
 from parsl.executors.errors import InvalidResourceSpecification
 from parsl.executors.threads import ThreadPoolExecutor
 
-from conqure_parsl import QPUExecutor, QPUThreadExecutor, open_engine, parsl_config, pool, quantum_app, session
+from conqure_parsl import (
+    CPUExecutor,
+    QPUExecutor,
+    QPUThreadExecutor,
+    WorkerLost,
+    open_engine,
+    parsl_config,
+    pool,
+    quantum_app,
+    session,
+)
 from conqure_parsl.specification import Ticket, placement
 from qpu_executors import QPU, InvalidSite, InvalidTask, NotOnQPU, QuantumTask, Site, UnknownDevice, run
 from qpu_executors.testing import BELL, a_thousand, total
@@ -41,7 +54,9 @@ def test_the_whole_configuration_comes_from_the_site() -> None:
     assert isinstance(quantum, QPUExecutor)
     assert quantum.qpus == list(SITE.qpus)
     assert quantum.classical is cpu
-    assert cpu.max_workers_per_node == 1
+    assert isinstance(cpu, CPUExecutor)
+    assert cpu.workers == 1
+    assert isinstance(parsl_config(SITE, cpu_mode="htex").executors[1], HighThroughputExecutor)
     assert (config.initialize_logging, config.usage_tracking, config.retries) == (False, 0, 2)
     assert [type(each) for each in parsl_config(SITE, qpu_mode="threads", cpu_workers=0).executors] == [
         QPUThreadExecutor
@@ -56,6 +71,8 @@ def test_a_configuration_can_be_printed() -> None:
 def test_an_unknown_mode_names_the_choices() -> None:
     with pytest.raises(InvalidSite, match="threads, workers, htex"):
         parsl_config(SITE, qpu_mode="cloud")
+    with pytest.raises(InvalidSite, match="workers, htex"):
+        parsl_config(SITE, cpu_mode="cloud")
 
 
 def test_the_shipped_site_is_the_default() -> None:
@@ -120,8 +137,21 @@ def test_an_engine_has_a_pool_of_qpus_and_a_pool_of_classical_workers() -> None:
         assert qpus.submit(a_thousand, cpus.submit(a_thousand)).result() == 2000
         with pytest.raises(NotOnQPU, match="holds no QPU"):
             cpus.submit(run, QuantumTask(BELL)).result()
+        waiting = [cpus.submit(sleep_a_moment) for _ in range(3)]
+        assert waiting[-1].cancel()
+        assert [future.result() for future in waiting[:-1]] == [None, None]
+        with pytest.raises(WorkerLost, match="exit code was 5"):
+            cpus.submit(die).result()
         on_qpus = {where(device=qpu.device_id).result()[1] for qpu in SITE.qpus}
         assert {bare().result() for _ in range(10)}.isdisjoint(on_qpus)  # neither by lot
+
+
+def sleep_a_moment() -> None:
+    time.sleep(0.1)
+
+
+def die() -> None:
+    os._exit(5)
 
 
 def number_of_shots(result: Any) -> int:

@@ -67,8 +67,8 @@ def does_not_overlap(results: list[Any]) -> bool:
 
 def test_a_qpu_runs_one_task_at_a_time_also_over_several_blocks_and_submitters() -> None:
     with loaded((ION0, ION1), qpu_mode="workers", qpu_provider=blocks(3)) as dfk:
-        until(lambda: len(qpu_executor(dfk).workers()) == 3, 30)
-        assert sorted(worker["device_id"] or "" for worker in qpu_executor(dfk).workers()) == ["", "ion0", "ion1"]
+        until(lambda: len(qpu_executor(dfk).list_workers()) == 3, 30)
+        assert sorted(worker["device_id"] or "" for worker in qpu_executor(dfk).list_workers()) == ["", "ion0", "ion1"]
         futures = [bell(shots=2) for _ in range(10)]
         futures += [pool(dfk).submit(run, QuantumTask(BELL, shots=2)) for _ in range(10)]
         results = [future.result() for future in futures]  # FakeDevice itself refuses two at once in one process
@@ -78,7 +78,7 @@ def test_a_qpu_runs_one_task_at_a_time_also_over_several_blocks_and_submitters()
 
 def test_a_qpu_with_two_slots_runs_two_tasks_at_a_time() -> None:
     with loaded((QPU("sim", "fake", 5, slots=2),), qpu_mode="workers") as dfk:
-        until(lambda: [worker["ready"] for worker in qpu_executor(dfk).workers()] == [True, True])
+        until(lambda: [worker["ready"] for worker in qpu_executor(dfk).list_workers()] == [True, True])
         (start, end), (other_start, other_end) = (future.result() for future in [sleeps(0.5), sleeps(0.5)])
         assert max(start, other_start) < min(end, other_end)
 
@@ -102,7 +102,7 @@ def test_waiting_lifts_a_task_above_later_ones_of_a_higher_priority() -> None:
     with loaded((ION0,), qpu_mode="workers", executors=[]) as dfk:
         qpu_executor(dfk).broker._leases.queue._aging_s = 0.05
         blocker = sleeps(0.5)
-        until(lambda: any(worker["busy"] for worker in qpu_executor(dfk).workers()))
+        until(lambda: any(worker["busy"] for worker in qpu_executor(dfk).list_workers()))
         old_low = bell(priority="LOW", shots=1)
         time.sleep(0.2)
         new_high = bell(priority="HIGH", shots=1)
@@ -123,7 +123,7 @@ def test_a_worker_that_dies_fails_its_task_at_once_and_is_started_again(how: str
         assert time.monotonic() - started < 2
         assert "'ion0'" in str(caught.value)
         assert pid().result()[1] != before
-        assert [worker["ready"] for worker in qpu_executor(dfk).workers()] == [True]
+        assert [worker["ready"] for worker in qpu_executor(dfk).list_workers()] == [True]
 
 
 def test_a_task_whose_worker_died_is_tried_again(tmp_path: Any) -> None:
@@ -193,10 +193,10 @@ def test_blocks_come_with_the_tasks_and_go_when_they_idle() -> None:
     with loaded((ION0, ION1), qpu_mode="workers", qpu_provider=provider, max_idletime=0.3) as dfk:
         assert qpu_executor(dfk).workers_per_node == 1
         time.sleep(0.5)
-        assert qpu_executor(dfk).workers() == []
+        assert qpu_executor(dfk).list_workers() == []
         for future in [sleeps(0.5, device=name) for name in ("ion0", "ion1")]:
             future.result()
-        until(lambda: qpu_executor(dfk).workers() == [])
+        until(lambda: qpu_executor(dfk).list_workers() == [])
         assert bell(shots=1).result()
 
 

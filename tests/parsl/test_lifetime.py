@@ -37,11 +37,11 @@ def work(qpus, cpus):
         time.sleep(1000)
 
 if way == "leave":  # neither `with` nor clean-up
-    dfk = parsl.load(parsl_config(site, qpu_mode=mode))
+    dfk = parsl.load(parsl_config(site, qpu_mode=mode, cpu_mode="htex"))
     from conqure_parsl.pools import ParslPool
     work(pool(dfk), ParslPool(dfk, ["cpu"], quantum=False))
     os._exit(0)
-with open_engine(site, qpu_mode=mode) as pools:
+with open_engine(site, qpu_mode=mode, cpu_mode="htex") as pools:
     work(*pools)
 """
 

@@ -30,11 +30,11 @@ def test_blocks_elsewhere_come_through_an_encrypted_tunnel_and_their_loss_is_not
     with loaded((ION0,), qpu_mode="workers", address="127.0.0.1", retries=0) as dfk:
         executor = qpu_executor(dfk)
         assert bell().result().device_id == "ion0"
-        (worker,) = executor.workers()
+        (worker,) = executor.list_workers()
         block = psutil.Process(worker["pid"]).parent()
         (pump,) = [child for child in block.children() if child.pid != worker["pid"]]
         running = quantum_app(sleep_a_while)()
-        until(lambda: executor.workers()[0]["busy"])
+        until(lambda: executor.list_workers()[0]["busy"])
         pump.kill()
         with pytest.raises(DeviceLost):
             running.result()
