@@ -227,7 +227,7 @@ class BorrowedQPUs:
         return self._ending() and not any(self._held.values())
 
     def _end_if_over(self) -> None:
-        """After shutdown, when nothing waits: send the idle slots home, and close the desk after the last (lock held)."""
+        """After shutdown, when nothing waits: end the idle slots, and close the desk after the last (lock held)."""
         if self._ending():
             for slot in itertools.chain.from_iterable(self._idle.values()):
                 slot.lease.channel.wake()

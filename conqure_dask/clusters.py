@@ -27,6 +27,11 @@ CONFIG = {
     "distributed.scheduler.work-stealing-interval": "100ms",  # from a busy QPU to an idle one; default 1 s
     "distributed.scheduler.no-workers-timeout": "60s",  # a QPU whose worker does not come back; default: for ever
     "distributed.admin.log-length": 1000,
+    # Every nanny, worker and the scheduler look at themselves 50 times a second, and at the machine twice.
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
+    "distributed.admin.system-monitor.disk": False,
+    "distributed.admin.system-monitor.gil.enabled": False,
 }
 # Dask serves web pages without asking who reads them, by default on all interfaces, with or without a dashboard.
 NO_PAGES: dict[str, Any] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}

@@ -45,7 +45,8 @@ def pool(
     >>> with pool(client) as qpus:
     ...     qpus.submit(run, QuantumTask(program, shots=100)).result()
     """
-    return QPUPool(client, select(device, qpus_of_client(client), "this Dask cluster"), device, leases, retries, linger_s)
+    qpus = select(device, qpus_of_client(client), "this Dask cluster")
+    return QPUPool(client, qpus, device, leases, retries, linger_s)
 
 
 def cpu_pool(client: Client) -> CPUPool:

@@ -1,8 +1,8 @@
 """QPUs as Dask resources: what a worker offers, and what a selector asks for.
 
 A worker that holds a QPU offers ``QPU: 1``, ``QPU:<name>: 1``, ``tag:<tag>: 1`` for each tag and ``qubits: <number>``.
-Dask keeps a task waiting until one worker has *all* that it asks for, so each selector is a few resources, ``qubits>=5``
-included, and workers that join later are found too. ``QPU: 1`` is what makes a QPU exclusive.
+Dask gives a task to a worker that has *all* it asks for, so each selector, ``qubits>=5`` included, is a few resources,
+and workers that join later are found too. ``QPU: 1`` is what makes a QPU exclusive.
 """
 
 from __future__ import annotations

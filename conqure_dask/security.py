@@ -2,8 +2,8 @@
 
 A Dask scheduler runs whatever it is sent. On a login node that many people share, a port without TLS would let every
 one of them run code as you, so `cluster` encrypts and authenticates by default. Certificates live in memory, for as
-long as the cluster. `distributed.Security.temporary` does the same with RSA keys, which take 0.1 to 0.6 s to make; these
-take a millisecond.
+long as the cluster. `distributed.Security.temporary` does the same with RSA keys, which take 0.1 to 0.6 s to make;
+these take a millisecond.
 """
 
 from __future__ import annotations

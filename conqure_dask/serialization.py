@@ -19,9 +19,9 @@ def register() -> None:
     @dask_serialize.register(qnp.tensor)
     def serialize(tensor: Any) -> tuple[dict[str, Any], list[Any]]:
         header, frames = dask_serialize.dispatch(numpy.ndarray)(tensor.view(numpy.ndarray))
-        return {"array": header, "requires_grad": bool(tensor.requires_grad)}, frames
+        return {**header, "requires_grad": bool(tensor.requires_grad)}, frames
 
     @dask_deserialize.register(qnp.tensor)
     def deserialize(header: dict[str, Any], frames: list[Any]) -> Any:
-        array = dask_deserialize.dispatch(numpy.ndarray)(header["array"], frames)
+        array = dask_deserialize.dispatch(numpy.ndarray)(header, frames)
         return qnp.tensor(array, requires_grad=header["requires_grad"])

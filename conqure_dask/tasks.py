@@ -1,8 +1,8 @@
 """Calls as Dask tasks with futures of the standard library; small results come back with the news that they are done.
 
-Stock Dask tells the client that a task is done, then the client asks the scheduler, which asks the worker. Here a result
-of up to 64 KiB travels along (through `DaskQPUs`, see `scheduler`), which saves two round trips. Larger ones are
-gathered as usual.
+Stock Dask tells the client that a task is done, then the client asks the scheduler, which asks the worker. Here a
+result of up to 64 KiB travels along (through `DaskQPUs`, see `scheduler`), which saves two round trips. Larger ones
+are gathered as usual.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tenso
 from .scheduler import PUSH, DaskQPUs
 
 MAX_PUSHED = 64 * 2**10
+
+Args = tuple[Any, ...]
+Kwargs = dict[str, Any]
 
 
 class TaskFuture(Future[Any]):
@@ -58,12 +61,13 @@ class TaskSubmitter:
         hasten(client)
         client.subscribe_topic(self._topic, self._pushed)
 
-    def submit(self, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], **options: Any) -> Future[Any]:
+    def submit(self, fn: Callable[..., Any], args: Args, kwargs: Kwargs, **options: Any) -> Future[Any]:
         """One call; futures among its arguments, also in lists, are waited for: Dask's by Dask, others here."""
         number, future = next(self._numbers), TaskFuture()
         with self._all_done:
             self._open[number] = future
-        when_ready(*_as_dask((args, kwargs)), lambda a, k, error: self._ready(number, fn, a, k, options, error))
+        args, kwargs = _as_dask(args), _as_dask(kwargs)
+        when_ready(args, kwargs, lambda a, k, error: self._ready(number, fn, a, k, options, error))
         return future
 
     def cancel_all(self) -> None:
@@ -82,9 +86,9 @@ class TaskSubmitter:
         self,
         number: int,
         fn: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        options: dict[str, Any],
+        args: Args,
+        kwargs: Kwargs,
+        options: Kwargs,
         error: BaseException | None,
     ) -> None:
         future = self._open[number]

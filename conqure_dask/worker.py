@@ -13,6 +13,7 @@ from distributed import Worker, WorkerPlugin
 
 from qpu_executors import QPU, ConqureError, DeviceError, HeldDevice, hold
 
+from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .channel import Channel
 from .scheduler import INTERVAL_S
 

@@ -111,7 +111,7 @@ def test_a_result_that_the_pool_has_is_not_lost_with_a_worker(client: Client, ow
 
 def test_a_passing_fault_of_the_device_is_retried_if_asked_for() -> None:
     flaky = QPU("flaky0", "fake", 3, options={"failures": 2})
-    with cluster(Site("flaky", (flaky,), cpu_workers=1)) as started, Client(started) as client:
-        with pool(client, retries=2) as qpus:
-            result = qpus.submit(run, QuantumTask(BELL)).result(timeout=60)
+    site = Site("flaky", (flaky,), cpu_workers=1)
+    with cluster(site) as started, Client(started) as client, pool(client, retries=2) as qpus:
+        result = qpus.submit(run, QuantumTask(BELL)).result(timeout=60)
     assert result.metadata["attempts"] == 3

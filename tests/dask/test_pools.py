@@ -4,20 +4,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-import pytest
 from distributed import Client
 
-from conqure_dask import cluster, cpu_pool, pool
+from conqure_dask import cluster, pool
 from qpu_executors import QPU, Site
 from qpu_executors.testing import PoolContract, a_thousand
 
 
 @contextmanager
 def open_pool(qpus: Sequence[QPU], **options: bool) -> Iterator[Executor]:
-    with cluster(Site("contract", tuple(qpus), cpu_workers=1)) as started, Client(started) as client:
-        with pool(client, **options) as opened:  # type: ignore[arg-type]
-            opened.submit(a_thousand).result(timeout=30)  # the first call imports things, and some tests count on time
-            yield opened
+    site = Site("contract", tuple(qpus), cpu_workers=1)
+    with cluster(site) as started, Client(started) as client, pool(client, **options) as opened:  # type: ignore[arg-type]
+        opened.submit(a_thousand).result(timeout=30)  # the first call imports things, and some tests count on time
+        yield opened
 
 
 class TestPoolOfBorrowedQPUs(PoolContract):

@@ -100,7 +100,9 @@ def test_two_pools_and_an_app_never_run_on_a_qpu_at_once(client: Client) -> None
 
 def test_many_threads_submit_to_one_pool(client: Client) -> None:
     with pool(client) as qpus, ThreadPoolExecutor(8) as threads:
-        results = list(threads.map(lambda _: qpus.submit(run, QuantumTask(BELL, shots=3)).result(timeout=60), range(60)))
+        results = list(
+            threads.map(lambda _: qpus.submit(run, QuantumTask(BELL, shots=3)).result(timeout=60), range(60))
+        )
     assert {f.shots_of(result) for result in results} == {3}
 
 
