@@ -105,7 +105,7 @@ class TaskGraph:
         """
         self._replay()
         try:
-            self._wait_for_a_worker()
+            self._wake_workers()
             for chain in self.chains:
                 self._unroll(chain)
             while self._awaited or not all(chain.done for chain in self.chains):
@@ -115,11 +115,11 @@ class TaskGraph:
             raise
         return [self._finished(chain) for chain in self.chains]
 
-    def _wait_for_a_worker(self) -> None:
-        """Classical workers may take seconds to start; until one has, circuits would only take QPUs from others."""
-        waiting = [chain for chain in self.chains if not chain.done]
-        if waiting:
-            self.cpus.submit(ready, waiting[0].search).result()
+    def _wake_workers(self) -> None:
+        """Classical workers may take seconds to start and import; till then circuits would only take QPUs from others."""
+        awake = [self.cpus.submit(ready, chain.search) for chain in self.chains if not chain.done]
+        for future in awake:
+            future.result()
 
     def _unroll(self, chain: Chain) -> None:
         """Submit a chain's present link."""

@@ -33,7 +33,7 @@ class Silent:
 
 
 class Lines(Silent):
-    """A line when a start ends and at most one every ``interval_s`` seconds in between."""
+    """A line when a start ends, and one now and then in between: after ``interval_s`` seconds, later less often."""
 
     def __init__(self, stream: TextIO | None = None, interval_s: float = 2.0) -> None:
         self._stream, self._interval_s = stream or sys.stderr, interval_s
@@ -48,6 +48,7 @@ class Lines(Silent):
         if done:
             self._print(f"start {start} done after {evaluations - 1} evaluations: energy {energy:.4f} ± {error:.4f}")
         elif time.monotonic() > self._next:
+            self._interval_s = min(1.3 * self._interval_s, 60.0)
             self._next = time.monotonic() + self._interval_s
             low = min(self._energies, key=self._energies.__getitem__)
             total = self._total * len(self._done)
