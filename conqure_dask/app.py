@@ -18,7 +18,7 @@ from qpu_executors import QPU, InvalidTask, Selector, select
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .calls import call_with_qpu, run_returned
-from .priorities import dask_priority
+from .priorities import IN_ORDER, dask_priority
 from .resources import CLASSICAL, qpus_of_client, wanted
 
 _SETTINGS = ("shots", "seed", "parameter_values")  # what as_task and a handle take
@@ -54,6 +54,7 @@ class QuantumApp:
             key=self._key(),
             resources=wanted(options["device"]),
             priority=dask_priority(options["priority"]),
+            fifo_timeout=IN_ORDER,
             pure=False,
             **kwargs,
         )

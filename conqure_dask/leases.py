@@ -18,7 +18,7 @@ from qpu_executors.errors import ConqureError, error_of_kind
 
 from .channel import RESULT, TASK, WANTED, Channel, accept
 from .lending import lend
-from .priorities import dask_priority
+from .priorities import IN_ORDER, dask_priority
 from .resources import wanted
 
 
@@ -109,6 +109,7 @@ class LeaseDesk:
             key=f"qpu-lease-{lease}",
             resources=wanted(device_id),
             priority=dask_priority(priority),
+            fifo_timeout=IN_ORDER,
             pure=False,
         )
         with self._lock:
@@ -160,5 +161,5 @@ class LeaseDesk:
 
 def _own_address(client: Client) -> str:
     """Our address on the network over which we reach the scheduler; workers reach the scheduler too."""
-    host, _, _ = client.scheduler_comm.comm.local_address.partition("://")[2].rpartition(":")
-    return str(host.strip("[]"))
+    protocol, _, address = client.scheduler_comm.comm.local_address.partition("://")
+    return address.rpartition(":")[0].strip("[]") if protocol in ("tcp", "tls") else "127.0.0.1"

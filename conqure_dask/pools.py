@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -10,7 +11,8 @@ from typing import Any
 
 from distributed import Client
 
-from qpu_executors import QPU, QuantumTask, Site, select
+from qpu_executors import QPU, QuantumTask, Site, run, select
+from qpu_executors.threads import when_ready
 
 from .borrowing import LINGER_S, BorrowedQPUs
 from .calls import call_beside_qpu, is_task
@@ -35,7 +37,8 @@ def pool(
         device: the QPUs this pool uses, a name or a selector.
         leases: the pool borrows QPUs from Dask and sends circuits over connections of its own (0.3 ms instead of 5 to
             12); each is given back when there is nothing to do for ``linger_s`` seconds, or, every 0.1 s, when other
-            Dask tasks wait for it. False makes every circuit a Dask task, for clients that workers can't connect to.
+            Dask tasks wait for it. False makes every circuit a Dask task, for clients that workers can't connect to;
+            Dask then repeats circuits that were lost with a worker, and their results say so.
         retries: how often a task is repeated when its worker is lost or its device reports a transient fault; the
             result then has ``metadata["attempts"]``. The default 0 leaves that decision to you.
 
@@ -45,6 +48,8 @@ def pool(
     >>> with pool(client) as qpus:
     ...     qpus.submit(run, QuantumTask(program, shots=100)).result()
     """
+    if client.asynchronous:
+        raise TypeError("a pool waits in threads and needs an ordinary client: Client(cluster), not asynchronous=True.")
     qpus = select(device, qpus_of_client(client), "this Dask cluster")
     return QPUPool(client, qpus, device, leases, retries, linger_s)
 
@@ -68,7 +73,7 @@ def open_engine(
     >>> with open_engine("laptop") as (qpus, cpus):
     ...     cpus.submit(energy, qpus.submit(run, task)).result()
     """
-    with cluster(site, **options) as started, Client(started, set_as_default=False) as client:
+    with cluster(site, **options) as started, Client(started) as client:
         qpus, cpus = pool(client, retries=retries, leases=leases), cpu_pool(client)
         failed = True
         try:
@@ -111,6 +116,7 @@ class QPUPool(Executor):
     ) -> None:
         self.client, self.qpus, self._device = client, qpus, device
         self._closed = False
+        self._later: set[Future[Any]] = set()
         self._tasks = TaskSubmitter(client, wanted(device), call_beside_qpu)
         self._borrowed = BorrowedQPUs(client, device, qpus, retries, linger_s) if leases else None
 
@@ -118,14 +124,37 @@ class QPUPool(Executor):
         """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""
         if self._closed:
             raise RuntimeError("cannot schedule new futures after shutdown")
-        if not is_task(fn, args, kwargs):
-            return self._tasks.submit(fn, args, kwargs)
-        task: QuantumTask = args[0]
+        if is_task(fn, args, kwargs):
+            return self._run(args[0])
+        if fn is run and len(args) == 1 and isinstance(args[0], Future):
+            return self._run_later(args[0])
+        return self._tasks.submit(fn, args, kwargs)
+
+    def _run(self, task: QuantumTask) -> Future[Any]:
         if self._borrowed is not None:
             return self._borrowed.submit(task)
-        select(task.device_id, self.qpus)
+        select(task.device_id, self.qpus, "this pool")
         asked = wanted(f"{self._device},{task.device_id}")
-        return self._tasks.submit(fn, args, kwargs, resources=asked, priority=dask_priority(task.priority))
+        return self._tasks.submit(run, (task,), {}, resources=asked, priority=dask_priority(task.priority))
+
+    def _run_later(self, promised: Future[Any]) -> Future[Any]:
+        """A task that another call makes: where it goes is known when it is there."""
+        outcome: Future[Any] = Future()
+        self._later.add(outcome)
+        outcome.add_done_callback(self._later.discard)
+
+        def go(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException | None) -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return
+            try:
+                if error is not None:
+                    raise error
+                self._run(args[0]).add_done_callback(lambda done: _copy(done, outcome))
+            except BaseException as problem:
+                outcome.set_exception(problem)
+
+        when_ready((promised,), {}, go)
+        return outcome
 
     def session(self, device: str | None = None, **options: Any) -> contextlib.AbstractContextManager[QPUSession]:
         """Hold one QPU for a loop; see `conqure_dask.session`."""
@@ -134,10 +163,22 @@ class QPUPool(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As in the standard library: waiting tasks still run, unless ``cancel_futures``."""
         self._closed = True
+        later = list(self._later)
         if cancel_futures:
+            for future in later:
+                future.cancel()
             self._tasks.cancel_all()
+        if wait:
+            concurrent.futures.wait(later)
         if self._borrowed is not None:
             self._borrowed.shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             self._tasks.wait()
             self._tasks.close()
+
+
+def _copy(done: Future[Any], outcome: Future[Any]) -> None:
+    try:
+        outcome.set_result(done.result())
+    except BaseException as error:
+        outcome.set_exception(error)

@@ -6,6 +6,8 @@ from typing import Any
 
 from qpu_executors import InvalidTask, Priority
 
+IN_ORDER = 0  # seconds; Dask serves tasks of one level last come, first served, if they come within its fifo_timeout
+
 
 def dask_priority(priority: Any) -> int:
     """1, 0 or -1 for HIGH, MEDIUM or LOW; anything else is an `InvalidTask`.

@@ -25,15 +25,22 @@ INTERVAL_S = 0.0  # between two batches of messages
 
 
 class DaskQPUs(SchedulerPlugin):
-    """See the module. ``expected`` is what workers still to come will offer, one dict of resources for each."""
+    """See the module.
+
+    Args:
+        expected: what the workers of the cluster will offer, one dict of resources for each. Without it nobody knows
+            who may still come, and tasks that nobody can run wait, as is usual in Dask.
+    """
 
     name = "conqure"
     idempotent = True  # the first one stays
 
     def __init__(self, expected: Iterable[Resources] = ()) -> None:
         self._known: Resources = {}
+        self._complete = False
         for resources in expected:
             self._learn(resources)
+            self._complete = True
 
     async def start(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -79,10 +86,10 @@ class DaskQPUs(SchedulerPlugin):
 
     def _fail_if_impossible(self, key: Any) -> None:
         task = self._scheduler.tasks.get(key)
-        if task is None or task.state != "no-worker" or not task.resource_restrictions:
+        if not self._complete or task is None or task.state != "no-worker" or not task.resource_restrictions:
             return
         missing = [r for r, amount in task.resource_restrictions.items() if self._known.get(r, -1) < amount]
-        if missing and self._known:
+        if missing:
             error = UnknownDevice(
                 f"task {key!r} asks for {missing[0]!r}: {task.resource_restrictions[missing[0]]:g}, and no worker of "
                 f"this Dask cluster has that. They have: {', '.join(sorted(self._known))}."

@@ -21,6 +21,7 @@ from distributed.protocol import pickle
 from qpu_executors.threads import when_ready
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
+from .priorities import IN_ORDER
 from .scheduler import PUSH, DaskQPUs
 
 MAX_PUSHED = 64 * 2**10
@@ -103,7 +104,7 @@ class TaskSubmitter:
                 fn,
                 *args,
                 key=f"{getattr(fn, '__name__', 'call')}-{uuid.uuid4().hex}",
-                **{"resources": self._resources, "pure": False, **options},
+                **{"resources": self._resources, "pure": False, "fifo_timeout": IN_ORDER, **options},
                 **kwargs,
             )
             future.task.add_done_callback(lambda task: self._done(number, task))

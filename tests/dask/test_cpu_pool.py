@@ -42,7 +42,7 @@ def test_errors_keep_their_type(cpus: CPUPool) -> None:
 def test_what_cannot_be_pickled_is_an_error_of_the_future(cpus: CPUPool) -> None:
     with pytest.raises(TypeError, match="serialize"):
         cpus.submit(id, threading.Lock()).result(timeout=30)
-    with pytest.raises(TypeError, match="serialize|pickle"):
+    with pytest.raises(TypeError, match=r"serialize|pickle"):
         cpus.submit(threading.Lock).result(timeout=30)
 
 

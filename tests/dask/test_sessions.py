@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from distributed import Client
 
-from conqure_dask import pool, quantum_app, session
+from conqure_dask import cpu_pool, pool, quantum_app, session
 from qpu_executors import InvalidTask, QuantumTask, UnknownDevice, run
 from qpu_executors.testing import BELL, ROTATION
 
@@ -96,6 +96,26 @@ def test_two_pools_and_an_app_never_run_on_a_qpu_at_once(client: Client) -> None
         futures += [app() for _ in range(4)]  # type: ignore[misc]
         results = [future.result(timeout=60) for future in futures]  # the emulated QPU would raise DeviceBusy
     assert {result.device_id for result in results} == {"ion0"}
+
+
+def test_a_task_may_be_made_by_another_call_and_goes_where_it_says(client: Client) -> None:
+    with pool(client) as qpus, cpu_pool(client) as cpus:
+        made = [cpus.submit(QuantumTask, BELL, device_id=name) for name in ("ion1", "sv0", "ion9")]
+        one, two, three = (qpus.submit(run, task) for task in made)
+        assert (one.result(timeout=30).device_id, two.result(timeout=30).device_id) == ("ion1", "sv0")
+        with pytest.raises(UnknownDevice, match="ion9"):
+            three.result(timeout=30)
+        qpus.submit(run, cpus.submit(QuantumTask, BELL))
+        qpus.shutdown()
+
+
+def test_tasks_that_dask_moves_to_an_idle_qpu_are_not_called_repeated(client: Client) -> None:
+    quick, slow = (quantum_app(device="tag:ion")(function) for function in (f.bell, f.adaptive))
+    blocker = slow(rounds=30)  # one second
+    futures = [quick() for _ in range(12)]
+    results = [future.result(timeout=60) for future in futures]
+    assert not any("attempts" in result.metadata for result in results)
+    assert blocker.result(timeout=60)
 
 
 def test_many_threads_submit_to_one_pool(client: Client) -> None:
