@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import InvalidTask
 
@@ -80,6 +80,21 @@ class QuantumTask:
     priority: Priority = Priority.MEDIUM
     task_id: str = field(default_factory=_new_id)
     created_at: float = field(default_factory=time.time)
+
+    if TYPE_CHECKING:  # what may be given is wider than what is kept
+
+        def __init__(
+            self,
+            program: str | bytes,
+            language: str = "gates",
+            device_id: str = "any",
+            shots: int = 1024,
+            parameter_values: Any = ((),),
+            seed: int | None = None,
+            priority: Priority | str = Priority.MEDIUM,
+            task_id: str = ...,
+            created_at: float = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         _check_program(self.program, self.language)
@@ -183,7 +198,7 @@ def _whole(name: str, value: object, low: int, high: int) -> int:
 
 def _priority(value: object) -> Priority:
     try:
-        return Priority(value)
+        return Priority(str(value))
     except ValueError:
         raise InvalidTask(f"priority must be one of HIGH, MEDIUM, LOW, not {value!r}.") from None
 
