@@ -158,7 +158,7 @@ class WorkerLost(Exception):
 
 @pytest.mark.parametrize("error", [DeviceLost("gone"), WorkerLost("gone")])
 def test_a_lost_worker_of_either_kind_is_replaced(error: Exception, engine: Engine, reference: VQEResult) -> None:
-    qpus, cpus = BrokenPool(engine.qpus, {4: error}), BrokenPool(engine.cpus, {5: error})
+    qpus, cpus = BrokenPool(engine.qpus, {4: error}), BrokenPool(engine.cpus, {2: error, 10: error})
     result = solve(GRAPH, qpus=qpus, cpus=cpus, starts=3, seed=5)
     assert same(result, reference)
     assert result.retries == 2

@@ -116,10 +116,12 @@ class TaskGraph:
         return [self._finished(chain) for chain in self.chains]
 
     def _wake_workers(self) -> None:
-        """Classical workers may take seconds to start and import; till then circuits would only take QPUs from others."""
+        """Classical workers may take seconds to start; until then circuits would only take QPUs from others."""
         awake = [self.cpus.submit(ready, chain.search) for chain in self.chains if not chain.done]
         for future in awake:
-            future.result()
+            error = future.exception()
+            if error is not None and not _is_transient(error):
+                raise error
 
     def _unroll(self, chain: Chain) -> None:
         """Submit a chain's present link."""

@@ -81,9 +81,9 @@ class Plan:
             self.programs[group],
             device_id=self.device_id,
             shots=shots,
-            parameter_values=points,  # type: ignore[arg-type]
+            parameter_values=points,
             seed=int(seeds.generate_state(1)[0]),
-            priority=self.priority,  # type: ignore[arg-type]
+            priority=self.priority,
         )
 
 
@@ -122,7 +122,8 @@ class Stepped:
 def ready(search: Search) -> None:
     """Bring into a classical worker what its first step will need, by a step on made-up energies."""
     points = search.ask()
-    search.tell(points, np.zeros(len(points)), np.ones(len(points))).ask()
+    if len(points):
+        search.tell(points, np.zeros(len(points)), np.ones(len(points))).ask()
 
 
 def step(link: Link, *results: QuantumResult) -> Stepped:
