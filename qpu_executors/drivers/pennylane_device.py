@@ -16,7 +16,7 @@ from ..errors import InvalidSite, InvalidTask, MissingPackage
 from ..translation.gates import GateProgram, Op, is_final
 from ..translation.pennylane import operations
 
-_CANNOT = (qml.exceptions.DeviceError, qml.exceptions.WireError, NotImplementedError)
+_CANNOT = (qml.exceptions.DeviceError, qml.wires.WireError, NotImplementedError)
 _BITS = 62  # an outcome of this many bits fits an int64
 
 

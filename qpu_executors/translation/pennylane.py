@@ -187,9 +187,15 @@ class _Walk:
 def _outcomes(measurement: Any) -> list[Any]:
     """The outcomes of mid-circuit measurements that a measurement reports, as operations."""
     values = measurement.mv if isinstance(measurement.mv, (list, tuple)) else [measurement.mv]
-    if any(value.has_processing or len(value.measurements) != 1 for value in values):
+    if not all(map(_is_one_outcome, values)):
         raise InvalidTask("counts of computed outcomes are not translated. Give the outcomes: qml.counts([m0, m1]).")
     return [value.measurements[0] for value in values]
+
+
+def _is_one_outcome(value: Any) -> bool:
+    """Whether a value is one outcome as it was measured, not something computed of outcomes."""
+    compute = value.processing_fn
+    return len(value.measurements) == 1 and (compute is None or compute(2) == 2)
 
 
 def _identity(operation: Any) -> Any:
