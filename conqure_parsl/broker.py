@@ -278,7 +278,6 @@ class Broker:
         for worker, order in orders:
             if isinstance(order, Entry):
                 worker.send(wire.frame(wire.TASK, order.item.packed, order.entry_id))  # type: ignore[arg-type]
-                order.item.packed = b""  # what runs need not be kept twice
             else:
                 worker.send(wire.frame(wire.LEASE, pickle.dumps(order)))
 

@@ -5,6 +5,10 @@ time: that is the exclusivity. A worker without a lease is a spare. Which task g
 there are fewer workers than leases, an idle worker changes its QPU when the next task by the rule is for a QPU that
 no worker holds.
 
+A worker whose last task was short is sent its next one while it still runs the present one, so that its QPU does not
+idle while a result and a task are on their way. A task that was sent ahead can't be cancelled any more, and a more
+urgent one that comes later waits for it: that is why only short ones are.
+
 Not thread-safe; the broker calls it under its lock and carries out the orders that come back.
 """
 
@@ -18,6 +22,7 @@ from typing import Any
 
 from qpu_executors import QPU, ConqureError, DeviceError, Entry, TaskQueue
 
+AHEAD_S = 0.1  # a task is short if it takes less
 OPENING_TRIES = 3  # workers that die while they open a device, before we stop trying
 
 
@@ -27,6 +32,12 @@ class Call:
 
     future: Future[Any]
     packed: bytes
+    started: bool = False
+
+    def start(self) -> bool:
+        """Whether the task is to be run: not if it was cancelled. The second time it comes back from a lost worker."""
+        self.started = self.started or self.future.set_running_or_notify_cancel()
+        return self.started
 
 
 @dataclass(eq=False)
@@ -41,7 +52,9 @@ class Worker:
     qpu: QPU | None = None
     ready: bool = False
     entry: Entry | None = None
-    idle_since: float = 0.0
+    ahead: Entry | None = None
+    since: float = 0.0  # when it became idle, or began its task
+    quick: bool = False  # whether its last task was short
 
     def describe(self) -> str:
         holds = f" that held {self.qpu.device_id!r}" if self.qpu else ""
@@ -71,9 +84,9 @@ class Leases:
             raise why
         self.queue.push(entry, now)
         idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
-        for worker in sorted(idle, key=lambda worker: worker.idle_since):
-            if worker.qpu in fitting and (next_ := self._pop(worker)):
-                return [(worker, next_)]
+        for worker in sorted(idle, key=lambda worker: worker.since):
+            if worker.qpu in fitting and (orders := self._start(worker)):
+                return orders
         return self._lend_idle(idle)
 
     def stranded(self) -> list[tuple[Entry, ConqureError]]:
@@ -88,7 +101,7 @@ class Leases:
     def wake_idle(self) -> list[Order]:
         """Tasks for idle workers, after a session has let go of a QPU."""
         idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
-        return [(worker, entry) for worker in idle if (entry := self._pop(worker)) is not None]
+        return [order for worker in idle for order in self._start(worker)]
 
     # What workers do
 
@@ -112,12 +125,20 @@ class Leases:
 
     def done(self, worker: Worker) -> tuple[Entry | None, list[Order]]:
         """A worker has finished its task; the task, and what the worker does next."""
-        entry, worker.entry = worker.entry, None
-        return entry, self._next(worker)
+        entry, worker.entry, worker.ahead = worker.entry, worker.ahead, None
+        now = time.monotonic()
+        worker.quick, worker.since = now - worker.since < AHEAD_S, now
+        orders = [] if worker.entry else self._next(worker)
+        if worker.entry is not None and worker.quick and not self._unheld() and (ahead := self._pop(worker)):
+            worker.ahead = ahead
+            orders.append((worker, ahead))
+        return entry, orders
 
     def lost(self, worker: Worker, why: str) -> tuple[Entry | None, list[Order]]:
         """A worker is gone; the task it ran, if any, and which spares take over."""
         self.workers.discard(worker)
+        if worker.ahead is not None:  # it had not begun
+            self.queue.push_back(worker.ahead)
         if worker.qpu is not None:
             device_id = worker.qpu.device_id
             if not worker.ready:
@@ -125,7 +146,7 @@ class Leases:
             self._return_lease(worker)
         spares = [spare for spare in self.workers if spare.qpu is None]
         entry, worker.entry = worker.entry, None
-        return entry, self._lend(spares[0]) if spares else []
+        return entry, self._lend(spares[0]) if spares else self.wake_idle()
 
     def all_broken(self) -> bool:
         return len(self.broken) == len(self.queue.qpus)
@@ -133,12 +154,18 @@ class Leases:
     # The rules
 
     def _pop(self, worker: Worker) -> Entry | None:
-        """The next task for the QPU of this worker, now the worker's; cancelled ones are dropped."""
+        """The next task for the QPU of this worker; cancelled ones are dropped."""
         while (entry := self.queue.pop(worker.qpu.device_id)) is not None:  # type: ignore[union-attr]
-            if entry.item.future.set_running_or_notify_cancel():
-                worker.entry = entry
+            if entry.item.start():
                 return entry
         return None
+
+    def _start(self, worker: Worker) -> list[Order]:
+        """Let a worker that idles run the next task for its QPU, if there is one."""
+        if (entry := self._pop(worker)) is None:
+            return []
+        worker.entry, worker.since = entry, time.monotonic()
+        return [(worker, entry)]
 
     def _next(self, worker: Worker) -> list[Order]:
         if unheld := self._unheld():
@@ -146,11 +173,8 @@ class Leases:
             if wanted is not None and wanted is not worker.qpu:
                 self._return_lease(worker)
                 return [self._give(worker, wanted)]
-        entry = self._pop(worker)
-        if entry is not None:
-            return [(worker, entry)]
-        worker.idle_since = time.monotonic()
-        return []
+        worker.since = time.monotonic()
+        return self._start(worker)
 
     def _lend(self, worker: Worker) -> list[Order]:
         """A lease for a worker without one: the most wanted QPU that nobody holds, else the one with fewest holders."""
@@ -166,7 +190,7 @@ class Leases:
         wanted = self._most_urgent(unheld) if idle and unheld else None
         if wanted is None:
             return []
-        worker = min(idle, key=lambda worker: worker.idle_since)
+        worker = min(idle, key=lambda worker: worker.since)
         self._return_lease(worker)
         return [self._give(worker, wanted)]
 

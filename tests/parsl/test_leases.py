@@ -1,5 +1,6 @@
 """Who holds which QPU and what it does next, without processes."""
 
+import time
 from concurrent.futures import Future
 from typing import Any
 
@@ -29,6 +30,12 @@ def opened(leases: Leases, n: int) -> list[Worker]:
 
 def ids(orders: list[Order]) -> list[Any]:
     return [order.entry_id if isinstance(order, Entry) else order.device_id for _, order in orders]
+
+
+def finish(leases: Leases, worker: Worker, after: float = 1.0) -> list[Order]:
+    """The worker's task ends, ``after`` seconds after it began; what the worker gets then."""
+    worker.since = time.monotonic() - after
+    return leases.done(worker)[1]
 
 
 def test_each_qpu_is_leased_as_often_as_it_has_slots_and_further_workers_are_spares() -> None:
@@ -61,15 +68,40 @@ def test_a_worker_runs_one_task_at_a_time_and_then_the_most_urgent() -> None:
     assert ids(leases.submit(an_entry(1), 0.0)) == [1]
     assert leases.submit(an_entry(2, priority=Priority.LOW), 1.0) == []
     assert leases.submit(an_entry(3, priority=Priority.HIGH), 2.0) == []
-    assert ids(leases.done(worker)[1]) == [3]
-    assert ids(leases.done(worker)[1]) == [2]
-    assert leases.done(worker)[1] == []
+    assert ids(finish(leases, worker)) == [3]
+    assert ids(finish(leases, worker)) == [2]
+    assert finish(leases, worker) == []
+
+
+def test_after_a_short_task_the_next_but_one_is_sent_ahead() -> None:
+    leases = Leases([ION0], 60)
+    (worker,) = opened(leases, 1)
+    for n in range(4):
+        leases.submit(an_entry(n), float(n))
+    assert ids(finish(leases, worker, after=0.01)) == [1, 2]
+    assert ids(finish(leases, worker, after=0.01)) == [3]
+    assert finish(leases, worker, after=0.01) == []
+    assert leases.done(worker)[0].entry_id == 3  # type: ignore[union-attr]
+
+
+def test_a_task_that_was_sent_ahead_to_a_lost_worker_waits_again_in_its_place() -> None:
+    leases = Leases([ION0], 60)
+    worker, spare = opened(leases, 1)[0], a_worker("spare")
+    leases.joined(spare)
+    for n in range(4):
+        leases.submit(an_entry(n), float(n))
+    assert ids(finish(leases, worker, after=0.01)) == [1, 2]
+    lost, orders = leases.lost(worker, "")
+    assert lost is not None
+    assert lost.entry_id == 1
+    assert orders == [(spare, ION0)]
+    assert ids(leases.opened(spare)) == [2]
 
 
 def test_a_task_goes_to_the_worker_that_has_idled_longest() -> None:
     leases = Leases([ION0, ION1], 60)
     first, second = opened(leases, 2)
-    first.idle_since, second.idle_since = 5.0, 3.0
+    first.since, second.since = 5.0, 3.0
     assert leases.submit(an_entry(1), 0.0)[0][0] is second
 
 
@@ -81,7 +113,7 @@ def test_a_task_that_was_cancelled_is_not_started() -> None:
     leases.submit(cancelled, 1.0)
     leases.submit(an_entry(3), 2.0)
     cancelled.item.future.cancel()
-    assert ids(leases.done(worker)[1]) == [3]
+    assert ids(finish(leases, worker)) == [3]
 
 
 def test_an_unknown_device_is_refused_at_once() -> None:
@@ -96,7 +128,7 @@ def test_with_fewer_workers_than_qpus_an_idle_worker_changes_its_qpu() -> None:
     assert leases.submit(an_entry(1, other.device_id), 0.0) == [(worker, other)]
     assert ids(leases.opened(worker)) == [1]
     leases.submit(an_entry(2, held.device_id), 1.0)
-    assert leases.done(worker)[1] == [(worker, held)]
+    assert finish(leases, worker) == [(worker, held)]
 
 
 def test_a_qpu_that_nobody_holds_is_not_starved_by_one_that_is_always_wanted() -> None:
@@ -106,8 +138,8 @@ def test_a_qpu_that_nobody_holds_is_not_starved_by_one_that_is_always_wanted() -
     for n in range(3):
         leases.submit(an_entry(n, "ion0"), float(n))
     leases.submit(an_entry(9, "ion1"), 1.5)
-    assert ids(leases.done(worker)[1]) == [1]
-    assert leases.done(worker)[1] == [(worker, ION1)]
+    assert ids(finish(leases, worker)) == [1]
+    assert finish(leases, worker) == [(worker, ION1)]
 
 
 def test_a_new_worker_gets_the_qpu_that_tasks_wait_for() -> None:
