@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,8 @@ class PennyLaneDevice:
         self.device_id, self.n_qubits = device_id, n_qubits
         self._name, self._arguments = device, {**(arguments or {}), "wires": n_qubits}
         self._takes_seed = True
-        self._device = self._open(None)  # a seed from the system: PennyLane's default is the same in forked workers
+        self._of_thread = threading.local()  # PennyLane's simulators keep a state; two slots must not share one
+        self._own_device()
         self._midway_methods: tuple[str, ...] = ("tree-traversal", "one-shot")
 
     def prepare(self, program: str | bytes, language: str) -> Circuit:
@@ -61,7 +63,7 @@ class PennyLaneDevice:
     ) -> list[Counts]:
         """See `Device.execute`; all rows are one batch of tapes."""
         prepared.check(parameter_values)
-        device = self._device if seed is None or not self._takes_seed else self._open(seed)
+        device = self._own_device() if seed is None or not self._takes_seed else self._open(seed)
         with qml.QueuingManager.stop_recording():
             tapes = [prepared.tape(row, shots) for row in parameter_values]
             samples = self._sample(device, prepared, tapes)
@@ -69,6 +71,12 @@ class PennyLaneDevice:
 
     def close(self) -> None:
         """Nothing to let go of."""
+
+    def _own_device(self) -> Any:
+        """This thread's device, with a seed from the system: PennyLane's default is the same in forked workers."""
+        if not hasattr(self._of_thread, "device"):
+            self._of_thread.device = self._open(None)
+        return self._of_thread.device
 
     def _open(self, seed: int | None) -> Any:
         try:

@@ -6,10 +6,9 @@ import zlib
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from qpu_executors import QPU
-from qpu_executors.records import QuantumTask
+from qpu_executors import QPU, QPUThreadPool, QuantumTask, run
 from qpu_executors.running import HeldDevice
-from qpu_executors.testing import gates
+from qpu_executors.testing import gates, vqe_program
 from qpu_executors.translation.gates import GATES, GateProgram
 from qpu_executors.translation.openqasm import to_openqasm3, to_program
 
@@ -99,3 +98,19 @@ def test_a_program_written_as_openqasm_3_and_read_again_is_the_same(program):
     assert GateProgram.parse(again).parameters == GateProgram.parse(program).parameters
     one, two = probabilities(program, ROW), probabilities(again, ROW)
     assert one == pytest.approx(two, abs=1e-9)
+
+
+@pytest.mark.parametrize("driver", ["statevector", "aer", "pennylane"])
+def test_two_slots_of_a_qpu_do_not_disturb_each_other(driver):
+    program = vqe_program(4)
+    tasks = [
+        QuantumTask(program, parameter_values=[0.1 * i + 0.2 * j for j in range(8)], shots=500, seed=seed)
+        for i in range(30)
+        for seed in (None, i)
+    ]
+    with QPUThreadPool([QPU("d", driver, 5, slots=2)]) as pool:
+        results = [pool.submit(run, task) for task in tasks]
+    for task, result in zip(tasks, results, strict=True):
+        (row,) = task.parameter_values
+        expected = probabilities(program, row)
+        assert distance(result.result().counts[0], expected) < bound(expected, 500)
