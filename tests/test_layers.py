@@ -49,6 +49,7 @@ IS_ABOUT = {
     "qpu_executors.translation.openqasm3": {"openqasm3"},
     "qpu_executors.translation.pennylane": {"pennylane"},
     "conqure.workflows.vqe": {"numpy"},
+    "conqure.workflows.vqe.arguments": {"typer"},
     "conqure.workflows.vqe.cli": {"typer"},
 }
 

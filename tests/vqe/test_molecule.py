@@ -8,7 +8,7 @@ import pytest
 
 from conqure import Engine
 from conqure.workflows.vqe import InvalidProblem, Molecule, Rotosolve, make_ansatz, solve
-from conqure.workflows.vqe.optimizers import Search
+from conqure.workflows.vqe.search import Search
 
 CHEMICAL_ACCURACY = 1.6e-3  # hartree
 

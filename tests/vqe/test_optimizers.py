@@ -21,8 +21,10 @@ from conqure.workflows.vqe import (
     make_optimizer,
     qaoa,
 )
-from conqure.workflows.vqe.optimizers import OPTIMIZERS, Search, Settings, lowest_angle, write_optimizer
+from conqure.workflows.vqe.optimizers import OPTIMIZERS, write_optimizer
 from conqure.workflows.vqe.pauli import Floats
+from conqure.workflows.vqe.rotosolve import lowest_angle
+from conqure.workflows.vqe.search import Search, Settings
 
 GRAPH = MaxCut.of("square", [(0, 1), (1, 2), (2, 3), (0, 3), (0, 2, 0.5)])
 X0 = np.random.default_rng(4).uniform(-np.pi, np.pi, 8)

@@ -9,16 +9,20 @@
 
 from __future__ import annotations
 
+from .adam import Adam
 from .ansatz import Ansatz, listing2, qaoa, uccsd
 from .errors import CannotResume, InvalidProblem
-from .maxcut import MaxCut, shipped_graphs
+from .graph_files import shipped_graphs
+from .maxcut import MaxCut
 from .molecule import Molecule
-from .optimizers import Adam, Rotosolve, Spsa, make_optimizer
+from .optimizers import make_optimizer
 from .pauli import PauliSum
 from .problems import Problem, make_ansatz
 from .result import Start, VQEResult
+from .rotosolve import Rotosolve
 from .scipy_adapter import Scipy
 from .solve import solve
+from .spsa import Spsa
 
 __all__ = [
     "Adam",

@@ -14,19 +14,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
-from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
-from qpu_executors import QuantumResult, QuantumTask, run
+from qpu_executors import QuantumResult, run
 
+from .chain import Chain
 from .errors import CannotResume
 from .nodes import Link, Plan, Stepped, ready, step, submit_after, tell
-from .optimizers import Search
-from .pauli import Floats
 from .progress import Progress
 from .record import RunFolder
 from .result import Circuit, Start, Step
@@ -35,43 +33,6 @@ ATTEMPTS = 5  # of one circuit or step whose failures are transient
 _RETRY_S = 0.05  # before the second attempt; doubled for each further one
 # What engines raise when a worker is gone; by name, so that no engine is imported.
 _LOST = {"WorkerLost", "ManagerLost", "KilledWorker", "BrokenProcessPool"}
-
-
-@dataclass(eq=False)
-class Chain:
-    """Where one start is.
-
-    Attributes:
-        points: of the present link; number: the link's, from 0; evaluations: points measured in the links before.
-        inputs: the present link's circuits: futures, or results that the log had.
-        unseen: circuits of this link whose end this process has not seen.
-        failed: why the step failed, kept until all circuits have been seen.
-    """
-
-    start: int
-    search: Search
-    points: Floats
-    number: int = 0
-    evaluations: int = 0
-    last: bool = False
-    done: bool = False
-    tasks: list[QuantumTask] = field(default_factory=list)
-    inputs: list[Future[QuantumResult] | QuantumResult] = field(default_factory=list)
-    attempts: dict[int, int] = field(default_factory=dict)  # number of a task, -1 for the step -> times submitted
-    unseen: int = 0
-    node: Future[Stepped] | None = None
-    failed: BaseException | None = None
-    history: list[tuple[int, float, float]] = field(default_factory=list)
-
-    def advance(self, stepped: Stepped) -> None:
-        """Take in what the step of the present link gave: go to the next link, or to the end."""
-        self.search, self.done = stepped.search, self.last
-        self.evaluations += len(self.points)
-        seen = (stepped.energies[0], stepped.errors[0]) if self.last else (self.search.energy, self.search.error)
-        self.history.append((self.evaluations, float(seen[0]), float(seen[1])))
-        self.number += 1
-        self.last = not len(stepped.asked)
-        self.points = self.search.point[None] if self.last else stepped.asked
 
 
 class TaskGraph:
@@ -113,7 +74,7 @@ class TaskGraph:
         except BaseException:
             self._cancel()
             raise
-        return [self._finished(chain) for chain in self.chains]
+        return [chain.finished(self._last_results(chain), self.plan.groups) for chain in self.chains]
 
     def _wake_workers(self) -> None:
         """Classical workers may take seconds to start; until then circuits would only take QPUs from others."""
@@ -129,8 +90,10 @@ class TaskGraph:
             return
         chain.tasks = self.plan.tasks(chain.start, chain.evaluations, chain.points, chain.last)
         chain.attempts, chain.unseen = {}, 0
-        known = [self._results.get((chain.start, chain.number, i)) for i in range(len(chain.tasks))]
-        chain.inputs = [result or self._submit(chain, i) for i, result in enumerate(known)]
+        chain.inputs = []
+        for number in range(len(chain.tasks)):
+            known = self._results.get((chain.start, chain.number, number))
+            chain.inputs.append(known or self._submit(chain, number))
         self._submit_step(chain)
 
     def _submit(self, chain: Chain, number: int) -> Future[QuantumResult]:
@@ -222,23 +185,8 @@ class TaskGraph:
                     with contextlib.suppress(NotImplementedError):  # Parsl's own futures cannot be cancelled
                         future.cancel()
 
-    def _finished(self, chain: Chain) -> Start:
-        """The final state of a chain, from the counts of its last link."""
-        results = [self._results[chain.start, chain.number - 1, i] for i in range(len(self.plan.groups))]
-        _, energy, error = chain.history[-1]
-        in_z = [r.counts[0] for r, g in zip(results, self.plan.groups, strict=True) if set(g.basis) <= {"Z", "I"}]
-        counts = in_z[0] if in_z else {}
-        mode = max(counts, key=lambda bits: (counts[bits], bits)) if counts else None
-        return Start(
-            chain.start,
-            tuple(chain.history),
-            chain.search.parameters,
-            energy,
-            error,
-            bitstring=mode,
-            share=counts[mode] / sum(counts.values()) if mode else None,
-            counts=counts,
-        )
+    def _last_results(self, chain: Chain) -> list[QuantumResult]:
+        return [self._results[chain.start, chain.number - 1, group] for group in range(len(self.plan.groups))]
 
     def _replay(self) -> None:
         """Bring every chain to where the log ends: fresh optimisers are told the energies it holds."""

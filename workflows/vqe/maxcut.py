@@ -6,8 +6,6 @@ Qubit i stands for vertex i, its value for the part. The energy is minus the exp
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from .errors import InvalidProblem
+from .graph_files import read_graph
 from .pauli import Bits, Floats, PauliSum, read_counts
 
-SHIPPED = Path(__file__).parent / "graphs"
 EXACT_VERTICES = 24  # enumeration: 2**23 partitions, a few seconds
 MAX_VERTICES = 2000
-MAX_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -77,15 +74,7 @@ class MaxCut:
         >>> len(MaxCut.read("maxcut7").edges)
         11
         """
-        path = _find(str(source))
-        if path.stat().st_size > MAX_BYTES:
-            raise InvalidProblem(f"{path} has more than {MAX_BYTES // 2**20} MiB. Is it a graph?")
-        try:
-            text = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise InvalidProblem(f"{path} is not text. Give an edge list or networkx's JSON.") from None
-        name = path.stem
-        return _read_json(name, text) if text.lstrip().startswith("{") else cls.of(name, _read_edges(name, text))
+        return cls.of(*read_graph(source))
 
     @classmethod
     def random(cls, seed: int, vertices: int = 7, chance: float = 0.5, weighted: bool = False) -> MaxCut:
@@ -167,20 +156,6 @@ class MaxCut:
 NDArrayBool = np.ndarray[Any, np.dtype[np.bool_]]
 
 
-def shipped_graphs() -> list[str]:
-    """Names that `MaxCut.read` knows without a file."""
-    return sorted(path.stem for path in SHIPPED.iterdir() if path.suffix in (".edges", ".json"))
-
-
-def _find(source: str) -> Path:
-    if (path := Path(source)).is_file():
-        return path
-    for suffix in (".edges", ".json"):
-        if (shipped := SHIPPED / f"{source}{suffix}").is_file() and source in shipped_graphs():
-            return shipped
-    raise InvalidProblem(f"no graph file {source!r}, and no shipped graph of that name: {', '.join(shipped_graphs())}.")
-
-
 def _edge(name: str, edge: Any) -> tuple[str, str, float]:
     u, v, *rest = edge
     if str(u) == str(v):
@@ -195,47 +170,6 @@ def _edge(name: str, edge: Any) -> tuple[str, str, float]:
     if not math.isfinite(number):
         raise InvalidProblem(f"{name}: edge {u}-{v} has the weight {weight!r}; it must be a finite number.")
     return str(u), str(v), number
-
-
-def _read_edges(name: str, text: str) -> Iterator[tuple[Any, ...]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        fields = line.partition("#")[0].replace(",", " ").split(maxsplit=2) if "{" not in line else line.split(None, 2)
-        if not fields:
-            continue
-        if len(fields) == 1:
-            raise InvalidProblem(f"{name}, line {number}: {line.strip()[:60]!r} is no edge. Write: u v [weight]")
-        weight = fields[2].strip() if len(fields) == 3 else "1"
-        yield fields[0], fields[1], _literal(weight) if weight.startswith("{") else weight
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def _read_json(name: str, text: str) -> MaxCut:
-    try:
-        graph = json.loads(text)
-    except ValueError as error:
-        raise InvalidProblem(f"{name} is not JSON: {error}.") from None
-    if graph.get("directed"):
-        raise InvalidProblem(f"{name} is a directed graph; a cut needs an undirected one: G.to_undirected().")
-    try:
-        vertices = [node["id"] for node in graph["nodes"]]
-        if "adjacency" in graph:
-            near = zip(vertices, graph["adjacency"], strict=True)
-            pairs = {frozenset((u, a["id"])): (u, a["id"], a) for u, neighbours in near for a in neighbours}
-            edges = list(pairs.values())
-        else:
-            edges = [(e["source"], e["target"], e) for e in graph["edges" if "edges" in graph else "links"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InvalidProblem(
-            f"{name} is not networkx's node-link or adjacency JSON ({type(error).__name__}: {error}). "
-            "Write it with: json.dump(networkx.node_link_data(G, edges='edges'), file)"
-        ) from None
-    return MaxCut.of(name, edges, vertices)
 
 
 def _natural(label: str) -> tuple[bool, int, str]:

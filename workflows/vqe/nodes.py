@@ -17,9 +17,9 @@ import numpy as np
 from qpu_executors import QuantumResult, QuantumTask
 
 from .ansatz import Ansatz
-from .optimizers import Search, Settings
 from .pauli import Floats, Group, estimate
 from .problems import Problem
+from .search import Search, Settings
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from qpu_executors import MissingPackage
 
 from .ansatz import Ansatz
 from .errors import CannotResume, InvalidProblem
-from .optimizers import Search, _positive, _Search
 from .pauli import Floats
+from .search import Search, SearchRecord, check_positive
 
 _LIVE = 64  # threads kept in a process: one per start that is under way here
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -44,7 +44,7 @@ class Scipy:
     iterations: int = 200  # energies it may ask for
 
     def __post_init__(self) -> None:
-        _positive(self, "iterations")
+        check_positive(self, "iterations")
         if self.method not in _OPTIONS:
             raise InvalidProblem(f"no SciPy method {self.method!r} here. There are: {', '.join(_OPTIONS)}.")
 
@@ -59,7 +59,7 @@ class Scipy:
 
 
 @dataclass(frozen=True)
-class _ScipySearch(_Search):
+class _ScipySearch(SearchRecord):
     settings: Scipy
     x0: Floats
     points: Floats  # (n_told, n_parameters)

@@ -17,12 +17,13 @@ from .ansatz import Ansatz
 from .errors import CannotResume, InvalidProblem
 from .graph import TaskGraph
 from .nodes import Plan
-from .optimizers import Settings, default_optimizer, make_optimizer, write_optimizer
+from .optimizers import default_optimizer, make_optimizer, write_optimizer
 from .pauli import EXACT_QUBITS
 from .problems import Problem, make_ansatz, read_problem
 from .progress import Progress, Silent
 from .record import RESULT, RunFolder, versions
 from .result import Start, VQEResult
+from .search import Settings
 
 FINAL_SHOTS = 1024
 
