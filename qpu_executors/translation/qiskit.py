@@ -11,7 +11,7 @@ import io
 import math
 import struct
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from qiskit import QuantumCircuit, QuantumRegister, qpy
@@ -121,11 +121,14 @@ class _Walk:
 
     def _unroll(self, loop: ForLoopOp, qubits: list[int], bits: list[int]) -> None:
         values, variable, body = loop.params
-        if not isinstance(values, Iterable) or _leaves_loop(body):
+        if not isinstance(values, Collection) or _leaves_loop(body):
             raise _NotGates
+        if len(values) > MAX_OPS:
+            raise InvalidTask(f"a for loop runs {len(values):,} times; at most {MAX_OPS:,} operations are read.")
         for value in values:
             step = body.assign_parameters({variable: value}) if variable in body.parameters else body
             self.circuit(step, qubits, bits)
+            self.writer.check_size()
 
     def _angle(self, gate: str, param: Any) -> Any:
         if not isinstance(param, ParameterExpression):

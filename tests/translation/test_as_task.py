@@ -145,7 +145,7 @@ def test_a_mapping_works_for_programs_and_tasks_too():
         as_task(QuantumTask("x", language="dax"), parameter_values={"theta": 3})
 
 
-@pytest.mark.parametrize("thing", [5, None, [BELL], object(), {"gates": 1}], ids=repr)
+@pytest.mark.parametrize("thing", [5, None, [BELL], object(), {"gates": 1}], ids=lambda thing: type(thing).__name__)
 def test_what_is_no_circuit_is_refused_with_what_is(thing):
     with pytest.raises(InvalidTask, match=r"is no circuit. Give a qiskit.QuantumCircuit, OpenQASM"):
         as_task(thing)

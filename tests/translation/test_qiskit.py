@@ -195,6 +195,17 @@ def test_loops_over_numbers_are_unrolled_and_boxes_opened():
     ]
 
 
+@pytest.mark.parametrize("times", [10**9, pytest.param(600_000, marks=pytest.mark.slow)])
+def test_a_loop_without_end_is_refused(times):
+    circuit = QuantumCircuit(1)
+    with circuit.for_loop(range(times)):
+        circuit.x(0)
+        circuit.h(0)
+    circuit.measure_all()
+    with pytest.raises(InvalidTask, match="1,000,000 operations"):
+        from_circuit(circuit)
+
+
 def branching():
     circuit = QuantumCircuit(2, 2)
     circuit.x(0)
