@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import multiprocessing
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from qpu_executors import QPU, ConqureError, Site
 from .resources import offered
 from .scheduler import DaskQPUs
 from .security import temporary_security
+from .spawning import leave_out_the_script
 from .worker import HoldQPU, QuickWorker
 
 # What a cluster of ours sets differently from Dask, while it is made (the workers get it too).
@@ -59,7 +59,7 @@ def cluster(
     """Start a Dask cluster on this machine: one process per slot of each QPU, and processes for classical tasks.
 
     A QPU worker opens its QPU when it starts and keeps it; a crashed one is started again. All processes end with this
-    one, ``kill -9`` included. As with every Dask cluster, call it under ``if __name__ == "__main__":`` in a script.
+    one, ``kill -9`` included.
 
     Args:
         site: a site, its name or its file; by default the site to use here (`Site.load`).
@@ -78,7 +78,7 @@ def cluster(
     >>> with cluster("laptop") as c, c.get_client() as client, pool(client) as qpus:
     ...     qpus.submit(run, task).result()
     """
-    _refuse_in_a_starting_process()
+    leave_out_the_script()
     site = Site.load(site)
     security = temporary_security() if security is True else security or Security()
     n_cpu = site.cpu_workers if cpu_workers is None else cpu_workers
@@ -146,11 +146,3 @@ def _plain_errors() -> Iterator[None]:
         if cause is None:
             raise
         raise type(cause)(str(cause)) from error
-
-
-def _refuse_in_a_starting_process() -> None:
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise RuntimeError(
-            "a Dask worker reads your script when it starts, and the script starts a cluster. "
-            'Put what should run only once under:  if __name__ == "__main__":'
-        )
