@@ -6,10 +6,10 @@ LOCKED := pyproject.toml requirements/lock.txt requirements/install
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help vqe test check lint format bench wheel lock clean distclean
+.PHONY: help vqe test check lint format bench parsl-suite wheel lock clean distclean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 vqe: $(VENV)/.vqe  ## install, then run the multi-start VQE on the shipped 7-vertex graph, to its figure
 	$(BIN)/conqure vqe maxcut --engine parsl --starts 6 --plot --out $(RUN)
@@ -32,6 +32,9 @@ format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
 
 bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+parsl-suite: $(VENV)/.dev  ## run Parsl's own tests on our executors, in an environment of their own (docs/parsl.md)
+	$(BIN)/python tools/parsl_suite.py $(ARGS)
 
 wheel: $(VENV)/.dev  ## build dist/*.whl and the source archive
 	$(BIN)/python -m build --no-isolation
