@@ -37,6 +37,8 @@ class TaskFuture(Future[Any]):
 
     def cancel(self) -> bool:
         """As in the standard library; a task that a worker has begun is not interrupted, its result is dropped."""
+        if self.cancelled():
+            return True
         if not super().cancel():
             return False
         self.set_running_or_notify_cancel()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import multiprocessing
+import signal
 import ssl
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,12 +24,15 @@ CLOSE_S = 3.0  # a circuit that still runs when the worker ends gets this long; 
 
 
 class QuickWorker(WorkerPlugin):
-    """Sends messages at once instead of every 2 ms."""
+    """Sends messages at once instead of every 2 ms, and leaves Ctrl-C to the program."""
 
     name = "conqure-quick"
 
     def setup(self, worker: Worker) -> Any:
         worker.batched_stream.interval = INTERVAL_S
+        # A terminal sends Ctrl-C to every process of the program. A worker with a nanny is ended by it, in order.
+        if multiprocessing.parent_process() is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class HoldQPU(QuickWorker):
