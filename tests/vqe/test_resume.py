@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from conqure import Engine
+from conqure.engines import ENGINE_NAMES
 from conqure.workflows.vqe import CannotResume, InvalidProblem, MaxCut, VQEResult, make_optimizer, solve
 from conqure.workflows.vqe.optimizers import OPTIMIZERS
 from conqure.workflows.vqe.record import LOG, RUN, RunFolder
@@ -155,21 +156,26 @@ def test_two_processes_do_not_write_to_one_run(tmp_path: Path) -> None:
 class Process:
     """``conqure vqe maxcut`` as a process of its own, with slow QPUs."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, engine: str = "threads") -> None:
         (folder / "site.toml").write_text(SITE)
-        command = [sys.executable, "-m", "conqure", "vqe", "maxcut", *options, "--engine", "threads"]
+        command = [sys.executable, "-m", "conqure", "vqe", "maxcut", *options, "--engine", engine]
         self.folder = folder
         self.process = subprocess.Popen(
-            [*command, "--site", "site.toml"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, "--site", "site.toml"],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a process group of its own, as a terminal gives it
         )
 
-    def signal_after(self, lines: int, number: signal.Signals) -> tuple[int, str]:
-        """Wait for so many lines in the log, send the signal; returns exit code and standard error."""
+    def signal_after(self, lines: int, number: signal.Signals, everybody: bool = False) -> tuple[int, str]:
+        """Wait for so many lines in the log, send the signal to it, or to its workers too; exit code and errors."""
         log = self.folder / "run" / LOG
         while not log.exists() or log.read_bytes().count(b"\n") < lines:
             assert self.process.poll() is None, self.process.communicate()
             time.sleep(0.01)
-        os.kill(self.process.pid, number)
+        (os.killpg if everybody else os.kill)(self.process.pid, number)
         _, error = self.process.communicate(timeout=30)
         return self.process.returncode, error
 
@@ -205,3 +211,14 @@ def test_ctrl_c_ends_cleanly_and_says_how_to_go_on(number: signal.Signals, tmp_p
     assert "conqure vqe maxcut --resume run" in error
     resumed = Process(tmp_path, "--resume", "run", "--json").finish()
     assert len(resumed["starts"]) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ENGINE_NAMES)
+def test_ctrl_c_in_a_terminal_reaches_all_workers_and_still_ends_cleanly(engine: str, tmp_path: Path) -> None:
+    """A terminal sends the signal to the engine's processes as well."""
+    process = Process(tmp_path, *OPTIONS, "--out", "run", engine=engine)
+    code, error = process.signal_after(60, signal.SIGINT, everybody=True)
+    assert code == 130
+    assert "Traceback" not in error
+    assert "conqure vqe maxcut --resume run" in error
