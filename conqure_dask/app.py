@@ -50,13 +50,13 @@ class QuantumApp:
             options["device"],
             self._func,
             settings,
+            kwargs,
             *args,
             key=self._key(),
             resources=wanted(options["device"]),
             priority=dask_priority(options["priority"]),
             fifo_timeout=IN_ORDER,
             pure=False,
-            **kwargs,
         )
 
     def delayed(self, *args: Any, **kwargs: Any) -> Delayed:
@@ -67,8 +67,8 @@ class QuantumApp:
         options, settings = self._split(kwargs)
         Selector.parse(options["device"])
         with dask.annotate(resources=wanted(options["device"]), priority=dask_priority(options["priority"])):
-            node = delayed(self._travels, name=self._name, pure=False, traverse=False)
-            return node(options["device"], self._func, settings, *args, dask_key_name=self._key(), **kwargs)
+            node = delayed(self._travels, name=self._name, pure=False)
+            return node(options["device"], self._func, settings, kwargs, *args, dask_key_name=self._key())
 
     def _split(self, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Take our options out of a call's keywords: all of them, and those that go along with the call."""

@@ -11,12 +11,12 @@ from distributed import get_worker
 
 from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, Selector, as_task, current_qpu, run
 
+Kwargs = dict[str, Any]  # of the user's function; as one argument, since `Client.submit` has keywords of its own
+
 ATTEMPT = "conqure-attempt"  # an annotation: how often Dask has handed this task to a worker
 
 
-def run_returned(
-    device_id: str, func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any
-) -> Any:
+def run_returned(device_id: str, func: Callable[..., Any], settings: Kwargs, kwargs: Kwargs, *args: Any) -> Any:
     """Style 1: the function returns a circuit, or a list of them, and we run it."""
     with this_qpu(func, device_id):
         made = func(*args, **kwargs)
@@ -27,9 +27,7 @@ def run_returned(
         return [run(as_task(each, seed=seed, **settings)) for each, seed in zip(made, seeds, strict=True)]
 
 
-def call_with_qpu(
-    device_id: str, func: Callable[..., Any], settings: dict[str, Any], /, *args: Any, **kwargs: Any
-) -> Any:
+def call_with_qpu(device_id: str, func: Callable[..., Any], settings: Kwargs, kwargs: Kwargs, *args: Any) -> Any:
     """Style 2: the function takes ``qpu`` and runs circuits itself."""
     with this_qpu(func, device_id) as held:
         return _with_qpu(func, QPUHandle(held, **settings), args, kwargs)
@@ -41,7 +39,7 @@ def call_beside_qpu(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> A
         return func(*args, **kwargs)
 
 
-def _with_qpu(func: Callable[..., Any], qpu: QPUHandle, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _with_qpu(func: Callable[..., Any], qpu: QPUHandle, args: tuple[Any, ...], kwargs: Kwargs) -> Any:
     """The call, with the handle in the place of the parameter ``qpu``: the caller counts as if it were not there."""
     place = list(inspect.signature(func).parameters).index("qpu")
     keyword_only = inspect.signature(func).parameters["qpu"].kind is inspect.Parameter.KEYWORD_ONLY
@@ -86,6 +84,6 @@ def device_of(task: Any) -> str | None:
     return None
 
 
-def is_task(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def is_task(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Kwargs) -> bool:
     """Whether this is the call that passes the waist, ``run(QuantumTask)``."""
     return func is run and len(args) == 1 and not kwargs and isinstance(args[0], QuantumTask)

@@ -102,12 +102,12 @@ class TaskSubmitter:
             future.task = self._client.submit(
                 call_and_push,
                 (self._client.id, self._topic, number),
+                kwargs,
                 *((self._call,) if self._call else ()),
                 fn,
                 *args,
                 key=f"{getattr(fn, '__name__', 'call')}-{uuid.uuid4().hex}",
                 **{"resources": self._resources, "pure": False, "fifo_timeout": IN_ORDER, **options},
-                **kwargs,
             )
             future.task.add_done_callback(lambda task: self._done(number, task))
         except Exception as problem:  # arguments that can't be pickled, a client that is closed
@@ -157,8 +157,11 @@ class TaskSubmitter:
                 future.set_result(result)
 
 
-def call_and_push(back: tuple[str, str, int], fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """On a worker: the call, and its result sent to the client at once if it is small."""
+def call_and_push(back: tuple[str, str, int], kwargs: Kwargs, fn: Callable[..., Any], *args: Any) -> Any:
+    """On a worker: the call, and its result sent to the client at once if it is small.
+
+    The keywords come as one argument, since `Client.submit` has some of its own.
+    """
     result = fn(*args, **kwargs)
     client, topic, number = back
     try:

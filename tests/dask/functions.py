@@ -49,6 +49,10 @@ def own_shots(shots: int) -> QuantumTask:
     return QuantumTask(BELL, shots=2 * shots)
 
 
+def named_like_dasks_own(key: int, workers: int, resources: int, pure: int, qpu: QPUHandle | None = None) -> Any:
+    return key, workers, resources, pure
+
+
 def wait_for(qpu: QPUHandle, event: str) -> None:
     """Occupies a QPU until somebody sets the event."""
     Event(event).wait(timeout=30)

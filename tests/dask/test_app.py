@@ -42,6 +42,17 @@ def test_a_parameter_of_the_function_that_is_named_like_an_option_is_the_functio
     assert f.shots_of(quantum_app(f.own_shots)(shots=21).result(timeout=30)) == 42
 
 
+def test_a_function_may_have_parameters_that_are_keywords_of_dask(client: Client) -> None:
+    app = quantum_app(shots=1)(f.named_like_dasks_own)
+    assert app(key=1, workers=2, resources=3, pure=4).result(timeout=30) == (1, 2, 3, 4)
+    assert app.delayed(key=1, workers=2, resources=3, pure=4).compute() == (1, 2, 3, 4)
+
+
+def test_the_qpu_may_be_the_first_parameter(client: Client) -> None:
+    app = quantum_app(device="ion0", shots=2)(f.adaptive)
+    assert app(3).result(timeout=30) == app(rounds=3).result(timeout=30) == ("ion0", 6)
+
+
 def test_rows_of_parameter_values_may_be_given_with_the_call(client: Client) -> None:
     app = quantum_app(device="sv0", shots=10)(lambda: ROTATION)
     result = app(parameter_values=[[0.0], [3.141592653589793]]).result(timeout=30)
@@ -130,9 +141,9 @@ def test_a_classical_task_may_start_others_and_wait_for_them(client: Client) -> 
 
 def test_quantum_code_on_a_worker_without_its_qpu_says_so(client: Client) -> None:
     with pytest.raises(NotOnQPU, match=r"app\.delayed"):
-        client.submit(run_returned, "any", f.bell, {}, resources={"CPU": 1}, pure=False).result(timeout=30)
+        client.submit(run_returned, "any", f.bell, {}, {}, resources={"CPU": 1}, pure=False).result(timeout=30)
     with pytest.raises(NotOnQPU, match="holds ion1"):
-        client.submit(run_returned, "ion0", f.bell, {}, resources={"QPU:ion1": 1}, pure=False).result(timeout=30)
+        client.submit(run_returned, "ion0", f.bell, {}, {}, resources={"QPU:ion1": 1}, pure=False).result(timeout=30)
     with pytest.raises(NotOnQPU):
         client.submit(run, QuantumTask(BELL), pure=False).result(timeout=30)
 

@@ -46,6 +46,11 @@ def test_what_cannot_be_pickled_is_an_error_of_the_future(cpus: CPUPool) -> None
         cpus.submit(threading.Lock).result(timeout=30)
 
 
+def test_keywords_are_the_functions_also_where_dask_has_some_of_that_name(cpus: CPUPool) -> None:
+    kwargs = {"key": 1, "workers": 2, "resources": 3, "pure": 4}
+    assert cpus.submit(f.named_like_dasks_own, **kwargs).result(timeout=30) == (1, 2, 3, 4)
+
+
 def test_functions_of_the_script_itself_travel(cpus: CPUPool) -> None:
     offset = 7
     assert cpus.submit(lambda x: x + offset, 1).result(timeout=30) == 8
