@@ -17,6 +17,7 @@ from concurrent.futures import CancelledError, Executor, Future
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -33,6 +34,8 @@ ATTEMPTS = 5  # of one circuit or step whose failures are transient
 _RETRY_S = 0.05  # before the second attempt; doubled for each further one
 # What engines raise when a worker is gone; by name, so that no engine is imported.
 _LOST = {"WorkerLost", "ManagerLost", "KilledWorker", "BrokenProcessPool"}
+
+_awake: WeakSet[Executor] = WeakSet()  # classical pools that have worked for this process before
 
 
 class TaskGraph:
@@ -78,11 +81,13 @@ class TaskGraph:
 
     def _wake_workers(self) -> None:
         """Classical workers may take seconds to start; until then circuits would only take QPUs from others."""
-        awake = [self.cpus.submit(ready, chain.search) for chain in self.chains if not chain.done]
-        for future in awake:
+        if self.cpus in _awake:
+            return
+        for future in [self.cpus.submit(ready, chain.search) for chain in self.chains if not chain.done]:
             error = future.exception()
             if error is not None and not _is_transient(error):
                 raise error
+            _awake.add(self.cpus)
 
     def _unroll(self, chain: Chain) -> None:
         """Submit a chain's present link."""
