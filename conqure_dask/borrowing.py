@@ -19,7 +19,7 @@ from qpu_executors import QPU, ConqureError, DeviceLost, Entry, QuantumResult, Q
 
 from .leases import Lease, LeaseDesk, lost
 
-LINGER_S = 5.0  # a QPU with nothing to do is kept this long; if somebody else wants it, not at all
+LINGER_S = 30.0  # a QPU with nothing to do is kept this long; if somebody else wants it, not at all
 TURN_S = 0.1  # a QPU with work of ours is kept this long while others wait for it
 
 
