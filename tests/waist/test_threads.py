@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,3 +101,31 @@ def test_many_submitters_at_once_lose_nothing():
         for thread in threads:
             thread.join()
         assert len({future.result(timeout=20).task_id for future in futures}) == 1000
+
+
+def test_who_waits_for_a_result_lends_its_thread_and_the_qpu_stays_exclusive():
+    qpus = [QPU(f"ion{i}", "emulated", 5, options={"job_s": 0.002}) for i in range(2)]
+    with QPUThreadPool(qpus) as pool:
+
+        def loop() -> list[int]:  # the emulated QPU raises DeviceBusy if two threads use it at once
+            for _ in range(25):
+                pool.submit(run, QuantumTask(BELL, shots=1)).result()
+            return [pool.submit(threading.get_ident).result() for _ in range(25)]
+
+        here = loop()
+        with ThreadPoolExecutor(4) as users:
+            everywhere = [future.result() for future in [users.submit(loop) for _ in range(4)]]
+    assert threading.get_ident() in here
+    assert all(len(idents) == 25 for idents in everywhere)
+
+
+def test_an_interrupt_in_a_lent_thread_reaches_who_waits_and_the_slot_goes_on():
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with QPUThreadPool([QPU("sv0", "statevector", 5)]) as pool:
+        pool.submit(run, QuantumTask(BELL)).result()  # opens the device, so that threads may be lent
+        for _ in range(20):
+            with pytest.raises(KeyboardInterrupt):
+                pool.submit(interrupt).result()
+        assert pool.submit(run, QuantumTask(BELL)).result(timeout=10).device_id == "sv0"
