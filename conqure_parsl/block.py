@@ -31,8 +31,8 @@ from . import wire
 from .worker import work
 
 GRACE_S = 1.0  # what a worker gets to close its device
-YOUNG_S = 5.0  # a worker that lived shorter than this is started again after a pause,
-MAX_PAUSE_S = 10.0  # which doubles up to this
+YOUNG_S = 1.0  # a worker that lived shorter than this is started again after a pause,
+MAX_PAUSE_S = 1.0  # which doubles up to this
 LAST_WORDS = 2000  # characters of a dead worker's stderr that are reported
 
 

@@ -178,7 +178,7 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
         """No task can ever run here: fail those that wait, and all to come."""
         self._executor_exception = exception
         self._executor_bad_state.set()
-        self.broker.fail_all(BadStateException(self, exception))
+        self.broker.fail_all(lambda: BadStateException(self, exception))
 
     def _get_launch_command(self, block_id: str) -> str:
         command = [*launching.python_module("conqure_parsl.block"), "--folder", str(self._folder)]

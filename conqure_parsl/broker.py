@@ -126,15 +126,15 @@ class Broker:
             orders = self._leases.wake_idle()
         self._carry_out(orders)
 
-    def fail_all(self, error: Exception) -> None:
-        """Fail everything that waits or runs."""
+    def fail_all(self, error: Callable[[], Exception]) -> None:
+        """Fail everything that waits or runs, each task with an error of its own."""
         with self._lock:
             for entry in self._leases.queue.waiting():
                 self._leases.queue.cancel(entry.entry_id)
             futures = list(self.pending.values())
             self.pending.clear()
         for future in futures:
-            _fail(future, error)
+            _fail(future, error())
 
     def busy_blocks(self) -> set[str]:
         """The blocks in which a task runs at the moment."""
@@ -173,7 +173,7 @@ class Broker:
             wire.connect_silently(self.socket)  # `accept` does not notice that its socket is closed
         self._accepting.join(timeout=5)
         self._listener.close()
-        self.fail_all(self._worker_lost("the executor was shut down while this task waited or ran."))
+        self.fail_all(lambda: self._worker_lost("the executor was shut down while this task waited or ran."))
 
     # The workers' side
 

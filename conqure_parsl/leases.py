@@ -230,4 +230,6 @@ class Leases:
 
     def _why_broken(self, fitting: list[QPU]) -> ConqureError | None:
         errors = [self.broken.get(qpu.device_id) for qpu in fitting]
-        return errors[0] if all(errors) else None
+        if errors[0] is None or not all(errors):
+            return None
+        return type(errors[0])(str(errors[0]))  # a new one each time: a raised error collects tracebacks

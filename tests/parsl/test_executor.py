@@ -227,3 +227,18 @@ def test_a_bash_app_runs_beside_quantum_apps(tmp_path: Any) -> None:
         assert says("hello").result() == 0
         assert (tmp_path / "said").read_text() == "hello\n"
         assert bell(shots=1).result().shots == 1
+
+
+@pytest.mark.slow
+def test_while_workers_are_killed_all_the_time_every_task_is_done_and_no_qpu_runs_two_at_once() -> None:
+    qpus = tuple(QPU(f"ion{i}", "fake", 5, options={"delay_s": 0.005}) for i in range(3))
+    with loaded(qpus, qpu_mode="workers", retries=20) as dfk:
+        bell().result()
+        futures = [pool(dfk).submit(run, QuantumTask(BELL, shots=1)) for _ in range(300)]
+        for _ in range(10):
+            time.sleep(0.05)
+            ready = [worker for worker in qpu_executor(dfk).list_workers() if worker["ready"]]
+            os.kill(ready[0]["pid"], signal.SIGKILL) if ready else None
+        results = [future.result() for future in futures]
+        assert all(does_not_overlap([r for r in results if r.device_id == qpu.device_id]) for qpu in qpus)
+        until(lambda: qpu_executor(dfk).outstanding() == 0)

@@ -103,11 +103,11 @@ def test_nothing_is_left_running_however_the_program_ends(way: str, mode: str, m
         if way.startswith("SIG"):
             assert len(marked(mark)) >= 4
             program.send_signal(getattr(signal, way))
-        program.wait(timeout=20)
+        program.wait(timeout=60)
     finally:
         program.kill()
         _, stderr = program.communicate()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while left := marked(mark):
         assert time.monotonic() < deadline, [process.cmdline() for process in left]
         time.sleep(0.05)

@@ -63,11 +63,13 @@ def test_only_what_may_pass_is_tried_again() -> None:
 
 
 def test_two_tasks_that_compute_the_same_are_the_same_for_memoisation() -> None:
-    one, two = QuantumTask(BELL, shots=5), QuantumTask(BELL, shots=5, priority="HIGH")  # type: ignore[arg-type]
-    assert id_for_memo(one) == id_for_memo(two) != id_for_memo(QuantumTask(BELL, shots=6))
-    with loaded((QPU("sv0", "statevector", 5),), qpu_mode="threads") as dfk:
+    one, two = QuantumTask(BELL, shots=5, seed=1), QuantumTask(BELL, shots=5, seed=1, priority="HIGH")  # type: ignore[arg-type]
+    more = QuantumTask(BELL, shots=6)
+    assert id_for_memo(one) == id_for_memo(two) != id_for_memo(more)
+    with loaded((QPU("sv0", "statevector", 5),), qpu_mode="threads") as dfk:  # and so are their results
         results = [
-            dfk.submit(run, [task], ["qpu"], cache=False, ignore_for_cache=None, app_kwargs={}) for task in (one, two)
+            dfk.submit(run, [task], ["qpu"], cache=False, ignore_for_cache=None, app_kwargs={})
+            for task in (one, two, more)
         ]
         assert len({id_for_memo(result.result()) for result in results}) == 2
 
