@@ -12,7 +12,7 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
 
 vqe: $(VENV)/.vqe  ## install, then run the multi-start VQE on the shipped 7-vertex graph, to its figure
-	$(BIN)/conqure vqe maxcut --engine parsl --starts 6 --plot --out $(RUN)
+	$(BIN)/conqure vqe maxcut --site workstation --engine parsl --starts 6 --plot --out $(RUN)
 	@echo "The figures are in $(RUN):" && ls $(RUN)/*.png
 
 test: $(VENV)/.dev lint  ## install, then lint and run every test
