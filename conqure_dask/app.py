@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import uuid
@@ -14,7 +15,7 @@ import dask
 from dask.delayed import Delayed, delayed
 from distributed import Client, Future, get_client
 
-from qpu_executors import QPU, InvalidTask, Selector, select
+from qpu_executors import InvalidTask, Selector, select
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .calls import call_with_qpu, run_returned
@@ -165,23 +166,25 @@ def classical() -> AbstractContextManager[None]:
     return block
 
 
-_known: WeakKeyDictionary[Client, list[QPU]] = WeakKeyDictionary()
+_fitting: WeakKeyDictionary[Client, set[str]] = WeakKeyDictionary()  # device_ids that a QPU of the cluster fits
 
 
 def check_device(client: Client, device_id: str) -> None:
-    """`UnknownDevice` if no QPU of the cluster fits; asks the cluster again before it says so."""
+    """`UnknownDevice` if no QPU of the cluster fits; each text is looked up once."""
+    if device_id in _fitting.get(client, ()):
+        return
     if client.asynchronous:
         Selector.parse(device_id)  # an answer can't be waited for here: the scheduler plugin fails the task instead
         return
-    selector = Selector.parse(device_id)
-    if not any(selector.matches(qpu) for qpu in _known.get(client, ())):
-        _known[client] = qpus_of_client(client)
-        select(device_id, _known[client], "this Dask cluster")
+    select(device_id, qpus_of_client(client), "this Dask cluster")
+    _fitting.setdefault(client, set()).add(device_id)
 
 
 def _current_client() -> Client:
+    with contextlib.suppress(ValueError):
+        return Client.current()
     try:
-        return get_client()
+        return get_client()  # inside a task
     except ValueError:
         raise RuntimeError(
             "there is no Dask client. Make one first: client = conqure_dask.cluster(site).get_client(), "

@@ -5,7 +5,7 @@ from typing import Any
 
 from distributed import Event, Worker, get_worker
 
-from qpu_executors import QPUHandle, QuantumResult, QuantumTask
+from qpu_executors import QPUHandle, QuantumResult, QuantumTask, run
 from qpu_executors.testing import BELL, vqe_program
 
 
@@ -65,3 +65,8 @@ def n_waiting(dask_worker: Worker) -> int:
 
 def pid() -> int:
     return os.getpid()
+
+
+def bare() -> QuantumResult:
+    """What a user of bare Dask submits."""
+    return run(QuantumTask(BELL, shots=10))
