@@ -28,9 +28,9 @@ from qpu_executors.task_queue import AGING_S
 
 from . import launching
 from .broker import Broker
+from .gateway import Gateway
 from .packing import pack_call
 from .specification import Placement, arguments
-from .tunnel import Gateway
 
 BlockErrorHandler = bool | Callable[[BlockProviderExecutor, dict[str, JobStatus]], None]
 

@@ -1,4 +1,4 @@
-"""The broker: a few threads in the submitting process between Parsl and the workers.
+"""The broker: between Parsl and the workers, a few threads in the submitting process.
 
 One thread per connection blocks in ``recv``; the thread that submits a task writes it to the worker itself. So a
 task crosses two thread switches in this process, one there and one back (a ZeroMQ socket costs four more, 0.15 ms).
@@ -12,7 +12,6 @@ import itertools
 import json
 import logging
 import pickle
-import platform
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from qpu_executors.errors import error_of_kind
 from . import wire
 from .leases import Call, Leases, Order, Worker
 from .packing import Failure, unpack
+from .reception import Reception
 from .specification import Placement
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class TaskFuture(Future[Any]):
 
 
 class Broker:
-    """Listens for workers, hands them QPUs and tasks, and resolves the futures.
+    """Hands QPUs and tasks to the workers that report, and resolves the futures.
 
     Args:
         qpus: what there is to hand out.
@@ -72,8 +72,6 @@ class Broker:
         worker_lost: Callable[[str], Exception],
         all_broken: Callable[[Exception], None],
     ) -> None:
-        self.socket = sockets / "broker"
-        self._secret = wire.new_secret(folder)
         self._worker_lost, self._all_broken = worker_lost, all_broken
         self._lock = threading.Lock()
         self._ids = itertools.count()
@@ -84,9 +82,8 @@ class Broker:
         self._last_words: dict[str, str] = {}
         self._spoken = threading.Condition()
         self._stopping = False
-        self._listener = wire.listen(self.socket)
-        self._accepting = threading.Thread(target=self._accept, name="qpu-broker", daemon=True)
-        self._accepting.start()
+        self._reception = Reception(folder, sockets, self._serve)
+        self.socket = self._reception.socket
 
     # The executor's side
 
@@ -104,7 +101,7 @@ class Broker:
             with self._lock:
                 orders = self._leases.submit(entry, time.monotonic())
         except BaseException:
-            del self.pending[task_id]
+            self.pending.pop(task_id, None)
             raise
         self._carry_out(orders)
         return future
@@ -169,37 +166,16 @@ class Broker:
         """End all blocks and let go of everything; futures that are left fail."""
         self._stopping = True
         self.stop_blocks(self._blocks)
-        with contextlib.suppress(OSError):
-            wire.connect_silently(self.socket)  # `accept` does not notice that its socket is closed
-        self._accepting.join(timeout=5)
-        self._listener.close()
+        self._reception.close()
         self.fail_all(lambda: self._worker_lost("the executor was shut down while this task waited or ran."))
 
     # The workers' side
 
-    def _accept(self) -> None:
-        while not self._stopping:
-            try:
-                connection = self._listener.accept()
-            except OSError:
-                continue  # a peer went away in the middle of connecting
-            threading.Thread(target=self._serve, args=(connection,), name="qpu-worker", daemon=True).start()
-
-    def _serve(self, connection: Connection) -> None:
-        try:
-            wire.authenticate(connection, self._secret, b"broker", b"worker")
-            _, _, body = wire.split(connection.recv_bytes(wire.MAX_HELLO))
-            hello = json.loads(bytes(body))
-            if mismatch := _mismatch(hello):
-                _send(connection, wire.frame(wire.STOP, mismatch.encode()))
-            elif hello["role"] == "block":
-                self._serve_block(connection, hello["block_id"])
-            else:
-                self._serve_worker(connection, hello)
-        except (EOFError, OSError) as error:
-            logger.info("a connection ended: %r", error)
-        finally:
-            connection.close()
+    def _serve(self, connection: Connection, hello: dict[str, Any]) -> None:
+        if hello["role"] == "block":
+            self._serve_block(connection, hello["block_id"])
+        else:
+            self._serve_worker(connection, hello)
 
     def _serve_block(self, connection: Connection, block_id: str) -> None:
         self._blocks.setdefault(block_id, []).append(connection)
@@ -308,16 +284,6 @@ class Broker:
             self._fail_entry(entry, error)
         if all_broken:
             self._all_broken(ConqureError("\n".join(str(reason) for reason in reasons)))
-
-
-def _mismatch(hello: dict[str, Any]) -> str:
-    ours = platform.python_version_tuple()[:2]
-    if tuple(hello["python"][:2]) == ours:
-        return ""
-    return (
-        f"the worker on {hello['host']} runs Python {'.'.join(hello['python'])}, the submitting program "
-        f"{platform.python_version()}. Use the same minor version on both sides (worker_init of the provider)."
-    )
 
 
 def _send(connection: Connection, data: bytes) -> None:

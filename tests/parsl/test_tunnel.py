@@ -8,7 +8,7 @@ import pytest
 import zmq
 from parsl import curvezmq
 
-from conqure_parsl import quantum_app, tunnel
+from conqure_parsl import channels, gateway, quantum_app
 from qpu_executors import QPU, DeviceLost
 from qpu_executors.testing import BELL
 
@@ -26,7 +26,7 @@ def bell() -> str:
 def test_blocks_elsewhere_come_through_an_encrypted_tunnel_and_their_loss_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tunnel, "NODE_SILENCE_S", 3)
+    monkeypatch.setattr(gateway, "NODE_SILENCE_S", 3)
     with loaded((ION0,), qpu_mode="workers", address="127.0.0.1", retries=0) as dfk:
         executor = qpu_executor(dfk)
         assert bell().result().device_id == "ion0"
@@ -51,19 +51,19 @@ def sleep_a_while(qpu: Any) -> None:
 def test_without_a_certificate_of_this_run_the_gateway_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "ours").mkdir()
     (tmp_path / "others").mkdir()
-    gateway = tunnel.Gateway(tmp_path / "broker", tmp_path / "ours", "127.0.0.1")
+    opened = gateway.Gateway(tmp_path / "broker", tmp_path / "ours", "127.0.0.1")
     certificates = curvezmq.create_certificates(tmp_path / "others")
-    assert _answers(curvezmq.ClientContext(tmp_path / "ours" / "certificates"), gateway.addresses[0])
-    assert not _answers(curvezmq.ClientContext(certificates), gateway.addresses[0])
-    assert not _answers(curvezmq.ClientContext(None), gateway.addresses[0])
-    gateway.stop()
+    assert _answers(curvezmq.ClientContext(tmp_path / "ours" / "certificates"), opened.addresses[0])
+    assert not _answers(curvezmq.ClientContext(certificates), opened.addresses[0])
+    assert not _answers(curvezmq.ClientContext(None), opened.addresses[0])
+    opened.stop()
 
 
 def _answers(context: curvezmq.ClientContext, address: str) -> bool:
     with context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
         dealer.connect(address)
-        dealer.send_multipart([tunnel.PING, b"", b""])
+        dealer.send_multipart([channels.PING, b"", b""])
         answered: bool = dealer.poll(1000) != 0
     context.term()
     return answered
