@@ -12,6 +12,7 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
+from queue import SimpleQueue
 from typing import Any
 
 import distributed
@@ -61,6 +62,9 @@ class TaskSubmitter:
         self._numbers = itertools.count()
         self._open: dict[int, TaskFuture] = {}
         self._all_done = threading.Condition()
+        # Futures are resolved here, not in the event loop, where the scheduler may live: a callback may take its time.
+        self._outcomes: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        threading.Thread(target=self._resolve, name="dask-outcomes", daemon=True).start()
         hasten(client)
         client.subscribe_topic(self._topic, self._pushed)
 
@@ -82,8 +86,13 @@ class TaskSubmitter:
             self._all_done.wait_for(lambda: not self._open)
 
     def close(self) -> None:
+        self._outcomes.put(None)
         if self._client.status == "running":
             self._client.unsubscribe_topic(self._topic)
+
+    def _resolve(self) -> None:
+        while (settle := self._outcomes.get()) is not None:
+            settle()
 
     def _ready(
         self,
@@ -96,7 +105,7 @@ class TaskSubmitter:
     ) -> None:
         future = self._open[number]
         if error is not None or future.cancelled():
-            self._settle(number, error=error)
+            self._outcomes.put(lambda: self._settle(number, error=error))
             return
         try:
             future.task = self._client.submit(
@@ -110,19 +119,14 @@ class TaskSubmitter:
                 **{"resources": self._resources, "pure": False, "fifo_timeout": IN_ORDER, **options},
             )
             future.task.add_done_callback(lambda task: self._done(number, task))
-        except Exception as problem:  # arguments that can't be pickled, a client that is closed
-            self._settle(number, error=problem)
+        except Exception as error_:  # arguments that can't be pickled, a client that is closed
+            problem = error_
+            self._outcomes.put(lambda: self._settle(number, error=problem))
 
     def _pushed(self, event: tuple[float, tuple[int, bytes]]) -> None:
         """In the client's event loop: a result has come with its task's completion."""
         number, data = event[1]
-        if number in self._open:
-            try:
-                result = pickle.loads(data)
-            except Exception as error:
-                self._settle(number, error=error)
-            else:
-                self._settle(number, result)
+        self._outcomes.put(lambda: self._settle(number, pickled=data))
 
     def _done(self, number: int, task: distributed.Future[Any]) -> None:
         """In Dask's callback thread: the task is over; where no result was pushed, find out what became of it."""
@@ -130,31 +134,41 @@ class TaskSubmitter:
             return
         if task.status == "finished":
             self._client.loop.add_callback(self._gather, number, task)
-        elif task.status == "error":
-            self._settle(number, error=task.exception())
         else:
-            self._settle(number, error=CancelledError())
+            error = task.exception() if task.status == "error" else CancelledError()
+            self._outcomes.put(lambda: self._settle(number, error=error))
 
     async def _gather(self, number: int, task: distributed.Future[Any]) -> None:
         try:
-            self._settle(number, await self._client.gather(task, asynchronous=True))
-        except BaseException as error:
-            self._settle(number, error=error)
+            result = await self._client.gather(task, asynchronous=True)
+        except BaseException as error_:
+            problem = error_
+            self._outcomes.put(lambda: self._settle(number, error=problem))
+        else:
+            self._outcomes.put(lambda: self._settle(number, result))
 
-    def _settle(self, number: int, result: Any = None, error: BaseException | None = None) -> None:
-        with self._all_done:
-            future = self._open.pop(number, None)
-            if not self._open:
-                self._all_done.notify_all()
-        if future is None or future.cancelled():
+    def _settle(
+        self, number: int, result: Any = None, pickled: bytes | None = None, error: BaseException | None = None
+    ) -> None:
+        """In our own thread: a call has come to its end, perhaps told twice."""
+        future = self._open.get(number)
+        if future is None:
             return
+        try:
+            result = result if pickled is None else pickle.loads(pickled)
+        except Exception as problem:
+            error = problem
         if isinstance(error, CancelledError):
             future.cancel()
-        elif future.set_running_or_notify_cancel():
-            if error is not None:
-                future.set_exception(error)
-            else:
+        elif not future.cancelled() and future.set_running_or_notify_cancel():
+            if error is None:
                 future.set_result(result)
+            else:
+                future.set_exception(error)
+        with self._all_done:
+            del self._open[number]
+            if not self._open:
+                self._all_done.notify_all()
 
 
 def call_and_push(back: tuple[str, str, int], kwargs: Kwargs, fn: Callable[..., Any], *args: Any) -> Any:

@@ -97,6 +97,19 @@ def test_a_cancelled_call_does_not_run(client: Client, cpus: CPUPool) -> None:
     assert Variable("ran", client).get() is False
 
 
+def test_a_slow_callback_does_not_stop_the_cluster(client: Client, cpus: CPUPool) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def slow(_: object) -> None:
+        inside.set()
+        go_on.wait(20)
+
+    cpus.submit(a_thousand).add_done_callback(slow)
+    assert inside.wait(20)
+    assert client.submit(abs, -1, pure=False).result(timeout=20) == 1
+    go_on.set()
+
+
 def test_a_chain_of_many_calls_is_submitted_at_once(cpus: CPUPool) -> None:
     future = cpus.submit(a_thousand)
     for _ in range(50):
