@@ -12,7 +12,6 @@ _HOME = {
     "quantum_app": "app",
     "QPUExecutor": "executor",
     "CPUExecutor": "executor",
-    "WorkerLost": "executor",
     "QPUThreadExecutor": "in_process",
     "PinnedHTEX": "htex",
     "safe_htex": "htex",
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from .config import retry_transient as retry_transient
     from .executor import CPUExecutor as CPUExecutor
     from .executor import QPUExecutor as QPUExecutor
-    from .executor import WorkerLost as WorkerLost
     from .htex import PinnedHTEX as PinnedHTEX
     from .htex import safe_htex as safe_htex
     from .in_process import QPUThreadExecutor as QPUThreadExecutor

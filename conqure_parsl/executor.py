@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Unpack
 
-from qpu_executors import QPU, ConqureError, DeviceLost, NotOnQPU
+from qpu_executors import QPU, DeviceLost, NotOnQPU, WorkerLost
 
 from .blocks import BlockExecutor, BlockOptions
 from .classical import Classical, run_classical
@@ -66,13 +66,6 @@ class QPUExecutor(BlockExecutor):
 
     def close_session(self, session: str) -> None:
         self.broker.close_session(session)
-
-
-class WorkerLost(ConqureError):
-    """The classical worker is gone; nobody knows whether the task ran."""
-
-    kind = "worker_lost"
-    transient = True
 
 
 class CPUExecutor(BlockExecutor):

@@ -47,6 +47,7 @@ _HOME = {
     "DeviceBusy": "errors",
     "DeviceFault": "errors",
     "DeviceLost": "errors",
+    "WorkerLost": "errors",
 }
 
 __all__ = sorted(_HOME)
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine
     from .errors import UnknownSite as UnknownSite
+    from .errors import WorkerLost as WorkerLost
     from .records import Priority as Priority
     from .records import QuantumResult as QuantumResult
     from .records import QuantumTask as QuantumTask

@@ -101,6 +101,13 @@ class DeviceLost(DeviceError):
     transient = True
 
 
+class WorkerLost(ConqureError, RuntimeError):
+    """The classical worker is gone; nobody knows whether the task ran."""
+
+    kind = "worker_lost"
+    transient = True
+
+
 def _tree(root: type[ConqureError]) -> dict[str, type[ConqureError]]:
     found = {root.kind: root}
     for child in root.__subclasses__():

@@ -17,7 +17,6 @@ from conqure_parsl import (
     CPUExecutor,
     QPUExecutor,
     QPUThreadExecutor,
-    WorkerLost,
     open_engine,
     parsl_config,
     pool,
@@ -25,7 +24,7 @@ from conqure_parsl import (
     session,
 )
 from conqure_parsl.specification import Ticket, placement
-from qpu_executors import QPU, InvalidSite, InvalidTask, NotOnQPU, QuantumTask, Site, UnknownDevice, run
+from qpu_executors import QPU, InvalidSite, InvalidTask, NotOnQPU, QuantumTask, Site, UnknownDevice, WorkerLost, run
 from qpu_executors.testing import BELL, a_thousand, total
 
 from .conftest import QPUS, loaded, until
