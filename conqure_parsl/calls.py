@@ -6,7 +6,8 @@ like any other argument, and memoisation sees them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -41,7 +42,8 @@ def taking_qpu(func: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_returned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     options = _take_options(kwargs)
-    made = func(*args, **kwargs)
+    with _hint_at_imports(func):
+        made = func(*args, **kwargs)
     if not isinstance(made, (list, tuple)):
         return _run_here(made, options)
     seed = options.pop("seed", None)  # equal circuits in one list are separate samples
@@ -64,7 +66,21 @@ def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     held = current_qpu()
     if held is None:
         raise NotOnQPU(f"{func.__name__!r} takes a QPU and ran where there is none. Call it as a @quantum_app.")
-    return func(*args, qpu=QPUHandle(held, **options), **kwargs)
+    with _hint_at_imports(func):
+        return func(*args, qpu=QPUHandle(held, **options), **kwargs)
+
+
+@contextlib.contextmanager
+def _hint_at_imports(func: Callable[..., Any]) -> Iterator[None]:
+    try:
+        yield
+    except NameError as error:
+        if func.__module__ == "__main__":
+            error.add_note(
+                f"{func.__name__!r} is defined in the script itself, and such a function travels without the script's "
+                "names. Import what it needs inside the function, or move it into a module that workers can import."
+            )
+        raise
 
 
 def _take_options(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -132,3 +132,21 @@ def test_circuits_of_qiskit_and_pennylane_are_read_on_the_worker(workers: DataFl
 
     for future in [qiskit_pair(), pennylane_pair(), openqasm_pair()]:
         assert set(future.result().counts[0]) <= {"00", "11"}
+
+
+def test_a_function_of_the_script_that_lacks_its_names_says_why(run_python: Callable[..., str]) -> None:
+    program = """
+import parsl
+from conqure_parsl import parsl_config, quantum_app
+from qpu_executors import QPU, Site
+from qpu_executors.testing import BELL
+
+@quantum_app
+def bell():
+    return BELL
+
+with parsl.load(parsl_config(Site("test", (QPU("sv0", "statevector", 5),)), qpu_mode="workers", cpu_workers=0)):
+    error = bell().exception()
+    print(error, error.__notes__)
+"""
+    assert "Import what it needs inside the function" in run_python(program)
