@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME …] [--json FILE] [--plot DIR]``: run, print a table, say which goals are met."""
+"""``python -m benchmarks [NAME …] [--json FILE] [--plot DIR]``: run, print the figures, say which goals are met."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         options.json.write_text(
             json.dumps({"machine": machine(), "measures": [m.as_json() for m in results]}, indent=1)
         )
+    if options.markdown:
+        options.markdown.write_text(_table(results))
     if options.plot:
         from .plot import draw
 
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="PART", help="parts of a benchmark, see --list")
     parser.add_argument("--list", action="store_true", help="list the parts and stop")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table of the README")
     parser.add_argument("--plot", type=Path, metavar="DIR", help="draw figure against goal")
     return parser
 
@@ -73,6 +76,20 @@ def _line(result: Measure) -> str:
     median, low, high = map(figure, (result.median, result.lower_quartile, result.upper_quartile))
     line = f"* {result.name}{against}\n    {median} {result.unit} ({low} to {high})   {goal}{met}"
     return line + (f"\n    {result.note}" if result.note else "")
+
+
+def _table(results: list[Measure]) -> str:
+    """One row per measure: figure (quartiles), goal, and whether it is met."""
+    rows = ["| measure | here | goal | |", "|---|---|---|---|"]
+    for result in results:
+        median, low, high = map(figure, (result.median, result.lower_quartile, result.upper_quartile))
+        goal = (
+            f"{'at most' if result.goal[0] == '<=' else 'at least'} {result.goal[1]:g}" if result.goal else "reported"
+        )
+        met = {True: "met", False: "**missed**", None: ""}[result.met]
+        against = f", against {result.compared_with}" if result.compared_with else ""
+        rows.append(f"| {result.name}{against} | {median} {result.unit} ({low} to {high}) | {goal} | {met} |")
+    return "\n".join([*rows, "", f"{machine()}.", ""])
 
 
 def machine() -> str:
