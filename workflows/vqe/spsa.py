@@ -78,4 +78,4 @@ class _SpsaSearch(SearchRecord):
     def _signs(self) -> Floats:
         """Directions of this step, entries ±1, shape (pairs, n_parameters)."""
         rng = np.random.default_rng([self.seed, self.step + 1])
-        return rng.choice([-1.0, 1.0], (self.settings.calibration if self.step < 0 else 1, len(self.iterate)))
+        return rng.choice(np.array([-1.0, 1.0]), (self.settings.calibration if self.step < 0 else 1, len(self.iterate)))
