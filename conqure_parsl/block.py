@@ -13,6 +13,7 @@ import json
 import multiprocessing as mp
 import os
 import platform
+import shutil
 import signal
 import socket
 import sys
@@ -183,8 +184,12 @@ def main() -> None:
     threads = max(1, cores() // options.workers)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))  # workers that all use all cores cost a simulator dearly
-    block = Block(socket_path, secret, options.block_id, options.workers)
-    block.run()
+    try:
+        block = Block(socket_path, secret, options.block_id, options.workers)
+        block.run()
+    finally:
+        if options.tunnel:  # its process ends with us, by force
+            shutil.rmtree(socket_path.parent, ignore_errors=True)
     if block.abandoned and not options.tunnel:
         _forget_program(options.folder)
 

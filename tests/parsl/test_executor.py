@@ -83,19 +83,13 @@ def test_a_qpu_with_two_slots_runs_two_tasks_at_a_time() -> None:
         assert max(start, other_start) < min(end, other_end)
 
 
-def test_with_fewer_workers_than_qpus_every_qpu_is_reached() -> None:
+def test_with_fewer_workers_than_qpus_every_qpu_is_reached(tmp_path: Any) -> None:
     provider = blocks(1)
     executor = QPUExecutor(qpus=[ION0, ION1], provider=provider, max_workers_per_node=1)
-    with parsl.load(parsl.Config([executor], strategy_period=0.2, initialize_logging=False, run_dir=_scratch())):
+    with parsl.load(parsl.Config([executor], strategy_period=0.2, initialize_logging=False, run_dir=str(tmp_path))):
         names = [pid(device=name).result() for name in ("ion0", "ion1", "ion0", "ion1")]
         assert [name for name, _ in names] == ["ion0", "ion1", "ion0", "ion1"]
         assert len({process for _, process in names}) == 1
-
-
-def _scratch() -> str:
-    import tempfile
-
-    return tempfile.mkdtemp()
 
 
 def test_waiting_lifts_a_task_above_later_ones_of_a_higher_priority() -> None:
@@ -210,10 +204,10 @@ def anywhere() -> int:
     return os.getpid()
 
 
-def test_a_classical_app_goes_to_the_classical_executor_and_never_to_a_qpu_by_lot() -> None:
+def test_a_classical_app_goes_to_the_classical_executor_and_never_to_a_qpu_by_lot(tmp_path: Any) -> None:
     cpu = parsl.ThreadPoolExecutor(label="cpu")
     quantum = QPUExecutor(qpus=[ION0], classical=cpu)
-    with parsl.load(parsl.Config([quantum, cpu], strategy_period=0.2, initialize_logging=False, run_dir=_scratch())):
+    with parsl.load(parsl.Config([quantum, cpu], strategy_period=0.2, initialize_logging=False, run_dir=str(tmp_path))):
         assert {anywhere().result() for _ in range(20)} == {os.getpid()}
 
 
@@ -223,7 +217,7 @@ def test_a_bash_app_runs_beside_quantum_apps(tmp_path: Any) -> None:
         return f"echo {word}"
 
     executor = QPUExecutor(qpus=[ION0], classical="run")
-    with parsl.load(parsl.Config([executor], strategy_period=0.2, initialize_logging=False, run_dir=_scratch())):
+    with parsl.load(parsl.Config([executor], strategy_period=0.2, initialize_logging=False, run_dir=str(tmp_path))):
         assert says("hello").result() == 0
         assert (tmp_path / "said").read_text() == "hello\n"
         assert bell(shots=1).result().shots == 1
