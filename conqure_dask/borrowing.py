@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 
@@ -21,6 +22,7 @@ from .leases import Lease, LeaseDesk, lost
 
 LINGER_S = 30.0  # a QPU with nothing to do is kept this long; if somebody else wants it, not at all
 TURN_S = 0.1  # a QPU with work of ours is kept this long while others wait for it
+QUICK_S = 0.25  # where circuits take less, the next one is sent while one runs: the QPU does not wait for us
 
 
 @dataclass(slots=True)
@@ -34,18 +36,42 @@ class _Call:
         self.started = self.started or self.future.set_running_or_notify_cancel()
         return self.started
 
+    def end(self, outcome: QuantumResult | ConqureError) -> None:
+        if isinstance(outcome, ConqureError):
+            self.future.set_exception(outcome)
+        elif self.attempts > 1:
+            self.future.set_result(replace(outcome, metadata={**outcome.metadata, "attempts": self.attempts}))
+        else:
+            self.future.set_result(outcome)
+
 
 class _Slot:
-    """A lease, and the task it was given while it idled."""
+    """A lease and the tasks that it was given, the first of which runs."""
 
     def __init__(self, lease: Lease) -> None:
         self.lease, self.device_id = lease, lease.device_id
-        self.given: Entry | None = None
-        self.turn_ends = time.monotonic() + TURN_S
+        self.given: deque[Entry] = deque()
+        self.room = 1
+        self.claimed = False  # was idle and is being woken for a task
+        self.ended: list[tuple[_Call, QuantumResult | ConqureError]] = []  # futures to be served
+        self._turn_ends = time.monotonic() + TURN_S
 
     @property
     def turn_is_over(self) -> bool:
-        return self.lease.wanted and time.monotonic() > self.turn_ends
+        return self.lease.wanted and time.monotonic() > self._turn_ends
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.given and not self.claimed
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.given) < self.room and not self.turn_is_over
+
+    def serve(self) -> None:
+        for call, outcome in self.ended:
+            call.end(outcome)
+        self.ended.clear()
 
 
 class BorrowedQPUs:
@@ -65,7 +91,7 @@ class BorrowedQPUs:
         self._closed = False
         self._asked: dict[str, str] = {}  # leases that have not come yet: id to selector
         self._held = dict.fromkeys(self._queue.qpus, 0)  # leases that have: how many of each QPU
-        self._idle: dict[str, list[_Slot]] = {device_id: [] for device_id in self._queue.qpus}
+        self._slots: dict[str, list[_Slot]] = {device_id: [] for device_id in self._queue.qpus}
         self._desk = LeaseDesk(client, self._serve, self._not_coming)
 
     def submit(self, task: QuantumTask) -> Future[QuantumResult]:
@@ -73,9 +99,13 @@ class BorrowedQPUs:
         entry = Entry(next(self._ids), task.device_id, task.priority, item=_Call(task))
         with self._changed:
             self._queue.push(entry, time.monotonic())
-            slot = self._idle_slot(task.device_id)
-            if slot is None:
+            fitting = self._fitting_slots(entry)
+            slot = next((slot for slot in fitting if slot.is_idle), None)
+            if slot is not None:
+                slot.claimed = True
+            else:
                 self._ask_for(entry)
+                slot = next((slot for slot in fitting if slot.has_room), None)
         if slot is not None:
             slot.lease.channel.wake()
         future: Future[QuantumResult] = entry.item.future
@@ -95,22 +125,8 @@ class BorrowedQPUs:
             entry.item.future.cancel()
             entry.item.start()  # tells those who wait
 
-    def _idle_slot(self, device_id: str) -> _Slot | None:
-        """An idle slot that was given a task, now that one for ``device_id`` waits (lock held)."""
-        for qpu in self._queue.fits(device_id):
-            idle = self._idle[qpu.device_id]
-            if idle and (entry := self._next(qpu.device_id)):
-                slot = idle.pop()
-                slot.given = entry
-                return slot
-        return None
-
-    def _next(self, device_id: str) -> Entry | None:
-        """The task that this QPU runs now; from here on it can't be cancelled (lock held)."""
-        while (entry := self._queue.pop(device_id)) is not None:
-            if entry.item.start():
-                return entry
-        return None
+    def _fitting_slots(self, entry: Entry) -> list[_Slot]:
+        return [slot for qpu in self._queue.fits(entry.device_id) for slot in self._slots[qpu.device_id]]
 
     def _ask_for(self, entry: Entry) -> None:
         """Ask Dask for one more QPU for this task, unless all that fit are ours or asked for (lock held)."""
@@ -126,66 +142,76 @@ class BorrowedQPUs:
             self._asked.pop(lease.lease, None)
             if slot.device_id not in self._held:  # its worker has joined since
                 self._queue.add(lease.qpu)
-                self._held[slot.device_id], self._idle[slot.device_id] = 0, []
+                self._held[slot.device_id], self._slots[slot.device_id] = 0, []
             self._held[slot.device_id] += 1
+            self._slots[slot.device_id].append(slot)
         try:
             self._work(slot)
+        except OSError as error:
+            self._lose(slot, error)
         finally:
             lease.close()
             self._desk.forget(lease.lease)
-            with self._changed:
-                self._held[slot.device_id] -= 1
-                if (entry := self._queue.pop(slot.device_id)) is not None:
-                    self._queue.push_back(entry)
-                    self._ask_for(entry)
-                self._end_if_over()
-                self._changed.notify_all()
+            slot.serve()
+            self._gone(slot)
 
     def _work(self, slot: _Slot) -> None:
-        """Task after task; the next is on its way before the last one's future and its callbacks are served."""
-        settle: Callable[[], None] | None = None
+        """Task after task, until the QPU is to be given back; `OSError` if its worker is gone."""
+        rested = False
         while True:
+            self._fill(slot)  # before the callbacks of what has ended are served: the QPU does not wait for them
+            slot.serve()
+            if not slot.given and self._leaves(slot, rested):
+                return
+            what = slot.lease.channel.wait(None if slot.given else self._linger_s)
+            if what == "frame":
+                self._read(slot)
+            rested = what == "timeout"
+
+    def _fill(self, slot: _Slot) -> None:
+        while slot.has_room:
             with self._changed:
-                entry = None if slot.turn_is_over else self._next(slot.device_id)
-            sent = entry is not None and self._send(slot, entry)
-            if settle is not None:
-                settle()
+                entry = self._next(slot)
             if entry is None:
-                entry = self._wait(slot)
-                sent = entry is not None and self._send(slot, entry)
-            if entry is None or not sent:
                 return
-            settle = self._receive(slot, entry)
-            if settle is None:
-                return
+            try:
+                slot.lease.send(entry.item.task)
+            except OSError:  # the worker is gone, and this task never reached it
+                with self._changed:
+                    self._queue.push_back(entry)
+                raise
+            slot.given.append(entry)
 
-    def _send(self, slot: _Slot, entry: Entry) -> bool:
-        try:
-            slot.lease.send(entry.item.task)
-        except OSError:  # its worker is gone, and this task never reached it
-            with self._changed:
-                self._queue.push_back(entry)
-            return False
-        return True
+    def _next(self, slot: _Slot) -> Entry | None:
+        """The task that a slot takes now; from here on it can't be cancelled (lock held)."""
+        slot.claimed = False
+        while (entry := self._queue.pop(slot.device_id)) is not None:
+            if slot.given and (self._asked or any(other.is_idle for other in self._fitting_slots(entry))):
+                self._queue.push_back(entry)  # it need not wait behind the one that runs here
+                return None
+            if entry.item.start():
+                return entry
+        return None
 
-    def _receive(self, slot: _Slot, entry: Entry) -> Callable[[], None] | None:
-        """Wait for a task's outcome and return what settles its future; None if the worker is gone."""
+    def _read(self, slot: _Slot) -> None:
+        outcome = slot.lease.read()
+        if outcome is None:
+            return
+        entry = slot.given.popleft()
         call: _Call = entry.item
-        try:
-            result = slot.lease.receive()
-        except ConqureError as error:
-            if not (error.transient and self._again(entry)):
-                return _setter(call, error)
-            return _nothing
-        except OSError as error:
+        if isinstance(outcome, QuantumResult):
+            slot.room = 2 if outcome.run_s < QUICK_S else 1
+        elif outcome.transient and self._again(entry):
+            return
+        slot.ended.append((call, outcome))
+
+    def _lose(self, slot: _Slot, error: OSError) -> None:
+        """Nobody knows whether the tasks that were given to the lost worker ran."""
+        for entry in slot.given:
             if not self._again(entry):
-                gone = lost(slot.lease, call.task)
+                gone = lost(slot.lease, entry.item.task)
                 gone.__cause__ = error
-                call.future.set_exception(gone)
-            return None
-        if call.attempts > 1:
-            result = replace(result, metadata={**result.metadata, "attempts": call.attempts})
-        return _setter(call, result)
+                slot.ended.append((entry.item, gone))
 
     def _again(self, entry: Entry) -> bool:
         """Let a task wait for another attempt, at its old place, if it has one left."""
@@ -197,27 +223,34 @@ class BorrowedQPUs:
             self._queue.push_back(entry)
         return True
 
-    def _wait(self, slot: _Slot) -> Entry | None:
-        """Idle until there is a task; None if the QPU is to be given back."""
-        channel = slot.lease.channel
+    def _leaves(self, slot: _Slot, rested: bool) -> bool:
+        """Whether an idle slot gives its QPU back; from then on nobody counts on it."""
         with self._changed:
-            entry = None if slot.turn_is_over else self._next(slot.device_id)
-            if entry is not None or slot.turn_is_over or slot.lease.wanted or self._ending():
-                return entry
-            self._idle[slot.device_id].append(slot)
-        try:
-            what = channel.wait(self._linger_s)
-            gone = what == "frame" and slot.lease.listen()
-        except OSError:
-            gone = True
-        with self._changed:
-            entry, slot.given = slot.given, None
-            if entry is None:
-                self._idle[slot.device_id].remove(slot)
-            elif gone:
+            if not slot.turn_is_over and self._waits_for(slot.device_id) is not None:
+                return False
+            if not (rested or slot.lease.wanted or self._ending()):
+                return False
+            self._slots[slot.device_id].remove(slot)
+            return True
+
+    def _waits_for(self, device_id: str) -> Entry | None:
+        """The task that this QPU would run next (lock held)."""
+        while (entry := self._queue.pop(device_id)) is not None:
+            if not entry.item.future.cancelled():
                 self._queue.push_back(entry)
-                entry = None
-        return entry
+                return entry
+            entry.item.start()  # tells those who wait
+        return None
+
+    def _gone(self, slot: _Slot) -> None:
+        with self._changed:
+            if slot in self._slots[slot.device_id]:
+                self._slots[slot.device_id].remove(slot)
+            self._held[slot.device_id] -= 1
+            if (entry := self._waits_for(slot.device_id)) is not None:
+                self._ask_for(entry)
+            self._end_if_over()
+            self._changed.notify_all()
 
     def _ending(self) -> bool:
         """Whether nothing can come any more (lock held)."""
@@ -229,7 +262,7 @@ class BorrowedQPUs:
     def _end_if_over(self) -> None:
         """After shutdown, when nothing waits: end the idle slots, and close the desk after the last (lock held)."""
         if self._ending():
-            for slot in itertools.chain.from_iterable(self._idle.values()):
+            for slot in itertools.chain.from_iterable(self._slots.values()):
                 slot.lease.channel.wake()
         if self._is_over():
             self._desk.close()
@@ -252,12 +285,3 @@ class BorrowedQPUs:
                 entry.item.future.set_exception(
                     DeviceLost(f"no QPU came for {entry.device_id!r}: {type(error).__name__}: {error}")
                 )
-
-
-def _setter(call: _Call, outcome: QuantumResult | ConqureError) -> Callable[[], None]:
-    set_ = call.future.set_exception if isinstance(outcome, ConqureError) else call.future.set_result
-    return lambda: set_(outcome)  # type: ignore[arg-type]
-
-
-def _nothing() -> None:
-    """The task waits again."""

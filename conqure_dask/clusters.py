@@ -11,6 +11,7 @@ from typing import Any
 
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster
+from distributed.deploy import Cluster
 
 from qpu_executors import QPU, ConqureError, Site
 
@@ -42,6 +43,14 @@ class QPUCluster(SpecCluster):
     """A `distributed.SpecCluster` that knows its site; `cluster` makes one."""
 
     site: Site
+
+    def _update_worker_status(self, op: str, msg: Any) -> None:
+        """Only take note of a lost worker: its nanny is starting it again.
+
+        `SpecCluster` looks 15 s later whether a worker is there, and closes the nanny for good if it is not, even if it
+        was there in between and has just been lost again.
+        """
+        Cluster._update_worker_status(self, op, msg)
 
 
 def cluster(

@@ -37,32 +37,28 @@ class Lease:
     def send(self, task: QuantumTask) -> None:
         self.channel.send(TASK, task.to_json().encode())
 
-    def receive(self) -> QuantumResult:
-        """The result of the task sent last; raises the error it ended with, `OSError` if the worker is gone."""
+    def read(self) -> QuantumResult | ConqureError | None:
+        """What the worker says next: how a task ended, or None for news about `wanted`. `OSError` if it is gone."""
         kind, body = self.channel.receive()
-        while kind == WANTED:
-            self.wanted = bool(body)
-            kind, body = self.channel.receive()
         if kind == RESULT:
             return QuantumResult.from_json(body)
+        if kind == WANTED:
+            self.wanted = bool(body)
+            return None
         error = json.loads(body)
-        raise error_of_kind(error["kind"], error["message"])
-
-    def listen(self) -> bool:
-        """Read what the worker says while nothing runs: True if the QPU should be given back."""
-        kind, body = self.channel.receive()
-        self.wanted = kind == WANTED and bool(body)
-        return self.wanted
+        return error_of_kind(error["kind"], error["message"])
 
     def run(self, task: QuantumTask) -> QuantumResult:
         """Run one task there; `DeviceLost` if the worker is gone, since nobody knows whether it ran."""
         try:
             self.send(task)
-            return self.receive()
-        except ConqureError:
-            raise
+            while (outcome := self.read()) is None:
+                pass
         except OSError as error:
             raise lost(self, task) from error
+        if isinstance(outcome, ConqureError):
+            raise outcome
+        return outcome
 
     def close(self) -> None:
         self.channel.close()

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 
+import dask
 import pytest
 from distributed import Client, wait
 
@@ -21,7 +22,8 @@ SLOW = QPU("slow0", "emulated", 5, options={"driver": "fake", "job_s": 0.5})
 
 @pytest.fixture(scope="module")
 def own_cluster() -> Iterator[QPUCluster]:
-    with cluster(Site("lossy", (SLOW,), cpu_workers=1)) as started:
+    impatient = {"distributed.deploy.lost-worker-timeout": "50ms"}  # Dask gives up a nanny whose worker is away by then
+    with dask.config.set(impatient), cluster(Site("lossy", (SLOW,), cpu_workers=1)) as started:
         yield started
 
 
