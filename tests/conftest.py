@@ -9,8 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+# An example that took long on a busy machine is no finding. On CI, Hypothesis's own profile stays underneath.
+settings.register_profile("patient", parent=settings.default, deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
