@@ -20,7 +20,7 @@ _HOME = {
     **dict.fromkeys(["Site", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
-    **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost"], _WAIST),
+    **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost", "WorkerLost"], _WAIST),
     "load_site": "conqure.sites",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from qpu_executors import UnknownDriver as UnknownDriver
     from qpu_executors import UnknownEngine as UnknownEngine
     from qpu_executors import UnknownSite as UnknownSite
+    from qpu_executors import WorkerLost as WorkerLost
     from qpu_executors import as_task as as_task
     from qpu_executors import current_site as current_site
     from qpu_executors import drivers as drivers
