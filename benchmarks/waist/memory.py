@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -16,11 +17,13 @@ from ..harness import Measure, measure
 from .circuit import task
 
 PENDING, MANY, PORTION = 10_000, 100_000, 2_000
-QPUS = (QPU("fake0", "fake", 7), QPU("slow0", "fake", 7, options={"delay_s": 30.0}))
+QPUS = (QPU("fake0", "fake", 7), QPU("slow0", "fake", 7, options={"delay_s": 10.0}))
 
 
 def kilobytes() -> float:
+    """Resident memory, once what is free has gone back to the system."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss / 1024
 
 
