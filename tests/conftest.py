@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,9 @@ import pytest
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+# A shell that starts us in the background has us ignore Ctrl-C, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # An example that took long on a busy machine is no finding. On CI, Hypothesis's own profile stays underneath.
 settings.register_profile("patient", parent=settings.default, deadline=None)
