@@ -115,3 +115,12 @@ def test_nothing_is_lost_or_doubled_and_each_device_follows_the_rule(tasks):
             keys.append(entry.key)
         assert keys == sorted(keys)
     assert sorted(seen) == list(range(len(tasks)))
+
+
+def test_a_qpu_that_joins_serves_what_already_waits_and_fits() -> None:
+    queue = TaskQueue([QPU("ion0", "fake", 3)])
+    queue.push(Entry("small", "any"), now=0.0)
+    queue.push(Entry("pinned", "ion0"), now=1.0)
+    queue.add(QPU("ion1", "fake", 9))
+    queue.push(Entry("large", "qubits>=5"), now=2.0)
+    assert [entry.entry_id for _ in range(3) if (entry := queue.pop("ion1"))] == ["small", "large"]
