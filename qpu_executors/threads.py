@@ -5,7 +5,8 @@ For QPUs that this process reaches itself: a fast local simulator, or hardware b
 
 Handing a call to another thread and its result back costs two switches of threads, 0.05 to 0.2 ms, as much as a small
 circuit. So who waits for a result lends its thread: if the call has a slot and that slot's thread has not begun yet,
-``future.result()`` runs it on the spot, as the slot.
+``future.result()`` runs it on the spot, as the slot. While a loop goes on like this, the slot's thread is not woken for
+each call; it looks every 2 ms whether one was left to it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ import contextlib
 import itertools
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from .device import QPU
 from .records import Priority, QuantumResult, QuantumTask
 from .running import HeldDevice, hold, run
 from .task_queue import AGING_S, Entry, TaskQueue
+
+LOOK_S, LOOKS = 0.002, 25  # how often, and how many times in vain, an idle thread looks whether a call was left to it
 
 
 class QPUThreadPool(Executor):
@@ -119,7 +123,7 @@ class QPUThreadPool(Executor):
                     entry.item.future.cancel()
             ended = self._end_idle()
         for slot in ended:
-            slot.inbox.put(None)
+            slot.end()
         if wait:
             for slot in self._slots:
                 slot.join()
@@ -142,7 +146,7 @@ class QPUThreadPool(Executor):
             self._unready -= 1
             ended = self._end_idle()
         for slot in ended:
-            slot.inbox.put(None)
+            slot.end()
 
     def _end_idle(self) -> list[_Slot]:
         """After shutdown, when nothing can come any more: the idle slots, to be told so (lock held)."""
@@ -177,7 +181,7 @@ class QPUThreadPool(Executor):
         if entry is not None:
             slot.give(entry)
         elif ended:
-            slot.inbox.put(None)
+            slot.end()
 
 
 class QPUSession:
@@ -267,7 +271,11 @@ class _Slot(threading.Thread):
         super().__init__(name=f"qpu-{opener.qpu.device_id}", daemon=True)
         self.pool, self.opener = pool, opener
         self.device_id = opener.qpu.device_id
-        self.inbox: SimpleQueue[_Call | None] = SimpleQueue()
+        self._calls: deque[_Call | None] = deque()
+        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._asleep = False  # until it is woken, not only until its next look
+        self._state = threading.Lock()  # of the two: a call must not be left to a thread that is about to fall asleep
+        self._looks = 0  # how often it still looks before it falls asleep; renewed by every call that is lent
         self._held: HeldDevice | None = None
         self.start()
 
@@ -275,23 +283,47 @@ class _Slot(threading.Thread):
         """The slot's next call; the pool gives one at a time."""
         call: _Call = entry.item
         call.future.borrower = self, call
-        self.inbox.put(call)
+        self._put(call)
+
+    def end(self) -> None:
+        """No call comes any more."""
+        self._put(None)
 
     def serve_here(self, call: _Call) -> None:
         """Run a call of this slot in the present thread, if nobody has begun it and the device is open."""
         if self._held is not None and call.claim.acquire(blocking=False):
+            self._looks = LOOKS
             with hold(self._held):
                 call.run()
             self.pool.release(self)
 
     def run(self) -> None:
         with contextlib.ExitStack() as stack:
-            while (call := self.inbox.get()) is not None:
+            while (call := self._take()) is not None:
                 if call.claim.acquire(blocking=False):
+                    self._looks = 0
                     if self._open(stack, call):
                         call.run()
                     self.pool.release(self)
                 del call  # an idle thread must not keep the last task alive
+
+    def _put(self, call: _Call | None) -> None:
+        with self._state:
+            self._calls.append(call)
+            asleep, self._asleep = self._asleep, False
+        if asleep:
+            self._wake.put(None)
+
+    def _take(self) -> _Call | None:
+        """The next call; looks for one every now and then while calls are lent, then sleeps until it is woken."""
+        while True:
+            with self._state:
+                if self._calls:
+                    return self._calls.popleft()
+                self._asleep = asleep = self._looks <= 0
+            self._looks -= 1
+            with contextlib.suppress(Empty):
+                self._wake.get(timeout=None if asleep else LOOK_S)
 
     def _open(self, stack: contextlib.ExitStack, call: _Call) -> bool:
         """Whether the device is open; if it does not open, the call gets the error, and the next one tries again."""
