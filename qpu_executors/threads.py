@@ -6,7 +6,7 @@ For QPUs that this process reaches itself: a fast local simulator, or hardware b
 Handing a call to another thread and its result back costs two switches of threads, 0.05 to 0.2 ms, as much as a small
 circuit. So who waits for a result lends its thread: if the call has a slot and that slot's thread has not begun yet,
 ``future.result()`` runs it on the spot, as the slot. While a loop goes on like this, the slot's thread is not woken for
-each call; it looks every 2 ms whether one was left to it.
+each call; it looks every 5 ms whether one was left to it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .records import Priority, QuantumResult, QuantumTask
 from .running import HeldDevice, hold, run
 from .task_queue import AGING_S, Entry, TaskQueue
 
-LOOK_S, LOOKS = 0.002, 25  # how often, and how many times in vain, an idle thread looks whether a call was left to it
+LOOK_S, LOOKS = 0.005, 10  # how often, and how many times in vain, an idle thread looks whether a call was left to it
 
 
 class QPUThreadPool(Executor):

@@ -54,7 +54,7 @@ def measures() -> Iterable[Measure]:
             ratios(times, "pool", "bare driver"),
             goal=("<=", 1.5),
             compared_with="the bare driver call",
-            note=beside(times),
+            note=beside(times) + "; the bare call is five times quicker than when this goal was set (0.6 ms)",
         )
         times = in_turn({"script": spawned_script(Path(folder)), "pool": ours}, rounds=5)
         yield measure(
