@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from qpu_executors.threads import when_ready
+from qpu_executors.futures import settle, when_ready
 
 
 class CPUThreadPool(ThreadPoolExecutor):
@@ -62,7 +62,7 @@ class CPUThreadPool(ThreadPoolExecutor):
     ) -> None:
         if error is None:
             try:
-                super().submit(_fulfil, future, fn, args, kwargs)
+                super().submit(settle, future, fn, args, kwargs)
             except RuntimeError:  # the threads have gone: fine for a call that was cancelled while it waited
                 if not future.cancelled():
                     raise
@@ -76,14 +76,3 @@ class CPUThreadPool(ThreadPoolExecutor):
             self._changed.notify_all()
         if last:
             super().shutdown(wait=False)
-
-
-def _fulfil(future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = fn(*args, **kwargs)
-    except BaseException as error:
-        future.set_exception(error)
-    else:
-        future.set_result(result)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from distributed import get_worker
 
-from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, Selector, as_task, current_qpu, run
+from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, Selector, current_qpu, run
+from qpu_executors.apps import call_with, run_made
 
 Kwargs = dict[str, Any]  # of the user's function; as one argument, since `Client.submit` has keywords of its own
 
@@ -19,33 +19,19 @@ ATTEMPT = "conqure-attempt"  # an annotation: how often Dask has handed this tas
 def run_returned(device_id: str, func: Callable[..., Any], settings: Kwargs, kwargs: Kwargs, *args: Any) -> Any:
     """Style 1: the function returns a circuit, or a list of them, and we run it."""
     with this_qpu(func, device_id):
-        made = func(*args, **kwargs)
-        if not isinstance(made, (list, tuple)):
-            return run(as_task(made, **settings))
-        seed = settings.pop("seed", None)  # equal circuits in one list are separate samples
-        seeds = [None if seed is None else seed + n for n in range(len(made))]
-        return [run(as_task(each, seed=seed, **settings)) for each, seed in zip(made, seeds, strict=True)]
+        return run_made(func(*args, **kwargs), settings)
 
 
 def call_with_qpu(device_id: str, func: Callable[..., Any], settings: Kwargs, kwargs: Kwargs, *args: Any) -> Any:
     """Style 2: the function takes ``qpu`` and runs circuits itself."""
     with this_qpu(func, device_id) as held:
-        return _with_qpu(func, QPUHandle(held, **settings), args, kwargs)
+        return call_with(func, QPUHandle(held, **settings), args, kwargs)
 
 
 def call_beside_qpu(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Any function on a QPU worker, `run` among them."""
     with this_qpu(func):
         return func(*args, **kwargs)
-
-
-def _with_qpu(func: Callable[..., Any], qpu: QPUHandle, args: tuple[Any, ...], kwargs: Kwargs) -> Any:
-    """The call, with the handle in the place of the parameter ``qpu``: the caller counts as if it were not there."""
-    place = list(inspect.signature(func).parameters).index("qpu")
-    keyword_only = inspect.signature(func).parameters["qpu"].kind is inspect.Parameter.KEYWORD_ONLY
-    if keyword_only or place > len(args):
-        return func(*args, qpu=qpu, **kwargs)
-    return func(*args[:place], qpu, *args[place:], **kwargs)
 
 
 @contextlib.contextmanager

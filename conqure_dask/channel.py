@@ -7,26 +7,22 @@ does the connection, with the same certificates.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
-import os
 import selectors
 import socket
 import ssl
 import struct
+from functools import partial
 from typing import Literal
+
+from qpu_executors import handshake
+from qpu_executors.handshake import NotOneOfUs
 
 HELLO, TASK, RESULT, FAILED, WANTED = (bytes([n]) for n in range(1, 6))
 
 HANDSHAKE_S = 10.0  # a peer that has not proved itself by then is disconnected
 MAX_FRAME = 2**29  # the largest task is 16 MiB of program and 10**7 values
 _MAX_GREETING = 64 * 2**10
-_PROOF = 32
 _HEAD = struct.Struct("!IB")
-
-
-class NotOneOfUs(ConnectionError):
-    """The peer does not know the secret."""
 
 
 class Channel:
@@ -108,17 +104,8 @@ def accept(connection: socket.socket, secret: bytes, tls: ssl.SSLContext | None)
 
 
 def _authenticate(connection: socket.socket, secret: bytes, we: bytes, they: bytes) -> None:
-    """Mutual challenge and response (HMAC-SHA256); the roles differ, so an echo proves nothing."""
-    ours = os.urandom(_PROOF)
-    connection.sendall(ours)
-    theirs = _read(connection, _PROOF)
-    connection.sendall(_proof(secret, we, ours, theirs))
-    if not hmac.compare_digest(_read(connection, _PROOF), _proof(secret, they, theirs, ours)):
-        raise NotOneOfUs("the peer does not know the secret of this lease")
-
-
-def _proof(secret: bytes, role: bytes, challenge: bytes, other: bytes) -> bytes:
-    return hmac.digest(secret, role + challenge + other, hashlib.sha256)
+    """Prove who we are, and let the other side do so; see `handshake.authenticate`."""
+    handshake.authenticate(connection.sendall, partial(_read, connection), secret, we, they)
 
 
 def _read(connection: socket.socket, n_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 from distributed import Client
 
 from qpu_executors import QPU, QuantumTask, Site, run, select
-from qpu_executors.threads import when_ready
+from qpu_executors.futures import when_ready
 
 from .borrowing import LINGER_S, BorrowedQPUs
 from .calls import call_beside_qpu, is_task

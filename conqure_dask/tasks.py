@@ -19,7 +19,7 @@ import distributed
 from distributed import Client, get_worker
 from distributed.protocol import pickle
 
-from qpu_executors.threads import when_ready
+from qpu_executors.futures import when_ready
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .priorities import IN_ORDER

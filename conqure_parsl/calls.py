@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
-from qpu_executors import NotOnQPU, QPUHandle, QuantumResult, Selector, UnknownDevice, as_task, current_qpu, run
+from qpu_executors import NotOnQPU, QPUHandle, current_qpu
+from qpu_executors.apps import call_with, run_made
 
 OPTION = "quantum:"  # before their names
 
@@ -44,21 +45,7 @@ def run_returned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     options = _take_options(kwargs)
     with _hint_at_imports(func):
         made = func(*args, **kwargs)
-    if not isinstance(made, (list, tuple)):
-        return _run_here(made, options)
-    seed = options.pop("seed", None)  # equal circuits in one list are separate samples
-    seeds = [None if seed is None else seed + n for n in range(len(made))]
-    return [_run_here(each, options | {"seed": seed}) for each, seed in zip(made, seeds, strict=True)]
-
-
-def _run_here(circuit: Any, options: dict[str, Any]) -> QuantumResult:
-    task, held = as_task(circuit, **options), current_qpu()
-    if held is not None and not Selector.parse(task.device_id).matches(held.qpu):
-        raise UnknownDevice(
-            f"the function returned a task for {task.device_id!r} and ran on {held.qpu.device_id!r}: where an app runs "
-            f"is decided before it does. Say @quantum_app(device={task.device_id!r}), or give device= in the call."
-        )
-    return run(task)
+    return run_made(made, options)
 
 
 def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -67,7 +54,7 @@ def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     if held is None:
         raise NotOnQPU(f"{func.__name__!r} takes a QPU and ran where there is none. Call it as a @quantum_app.")
     with _hint_at_imports(func):
-        return func(*args, qpu=QPUHandle(held, **options), **kwargs)
+        return call_with(func, QPUHandle(held, **options), args, kwargs)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from qpu_executors import QPU, DeviceLost, NotOnQPU, WorkerLost
 
 from .blocks import BlockExecutor, BlockOptions
 from .classical import Classical, run_classical
-from .specification import Placement, placement
+from .specification import placement
 from .worker import NO_DRIVER
 
 
@@ -55,10 +55,10 @@ class QPUExecutor(BlockExecutor):
             InvalidResourceSpecification: an unknown key; UnknownDevice: no QPU here fits; NotOnQPU: a classical
             task, and this executor refuses them.
         """
-        where = placement(resource_specification, func, args)
-        if where is None and self.classical != "run":
+        where = placement(resource_specification, func, args, any_task=self.classical == "run")
+        if where is None:
             return run_classical(self, func, resource_specification, args, kwargs)
-        return self._hand_in(where or Placement(), func, args, kwargs)
+        return self._hand_in(where, func, args, kwargs)
 
     def open_session(self, session: str, device_id: str = "any", hold: bool = False) -> str:
         """Bind a session to the fitting QPU with the fewest sessions; returns the QPU's name."""

@@ -29,7 +29,7 @@ from qpu_executors.task_queue import AGING_S
 
 from . import launching
 from .classical import Classical, run_classical
-from .specification import Placement, arguments, placement
+from .specification import arguments, placement
 
 _PINNED = "CONQURE_PARSL_QPUS"
 
@@ -97,11 +97,9 @@ class PinnedHTEX(HighThroughputExecutor):
         self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Future[Any]:
         """As `QPUExecutor.submit`."""
-        where = placement(resource_specification, func, args)
+        where = placement(resource_specification, func, args, any_task=self.classical == "run")
         if where is None:
-            if self.classical != "run":
-                return run_classical(self, func, resource_specification, args, kwargs)
-            where = Placement()
+            return run_classical(self, func, resource_specification, args, kwargs)
         select(where.device_id, self.qpus, where=f"the executor {self.label!r}")
         if where.ticket is not None:
             where.ticket.launched(None)

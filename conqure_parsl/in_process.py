@@ -17,7 +17,7 @@ from qpu_executors import QPU, QPUThreadPool
 from qpu_executors.task_queue import AGING_S
 
 from .classical import Classical, run_classical
-from .specification import Placement, arguments, placement
+from .specification import arguments, placement
 
 GRACE_S = 3.0  # what a running task gets when Parsl ends
 
@@ -63,11 +63,9 @@ class QPUThreadExecutor(ParslExecutor, RepresentationMixin):
         self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Future[Any]:
         """Hand in one try of a task; called by Parsl. Errors as `QPUExecutor.submit`."""
-        where = placement(resource_specification, func, args)
+        where = placement(resource_specification, func, args, any_task=self.classical == "run")
         if where is None:
-            if self.classical != "run":
-                return run_classical(self, func, resource_specification, args, kwargs)
-            where = Placement()
+            return run_classical(self, func, resource_specification, args, kwargs)
         future: Future[Any] = self.pool.submit_to(
             func,
             args,

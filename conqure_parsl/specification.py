@@ -116,9 +116,9 @@ class Placement:
 
 
 def placement(
-    specification: Mapping[str, Any] | None, func: Callable[..., Any], args: tuple[Any, ...]
+    specification: Mapping[str, Any] | None, func: Callable[..., Any], args: tuple[Any, ...], *, any_task: bool = False
 ) -> Placement | None:
-    """The placement of a quantum task, ``None`` for a classical one.
+    """The placement of a quantum task, ``None`` for a classical one unless ``any_task`` may run on a QPU.
 
     Raises:
         InvalidResourceSpecification: a key that nobody knows; InvalidTask: a priority that does not exist.
@@ -127,7 +127,7 @@ def placement(
     _check_keys(specification)
     task = args[0] if is_run(func) and args and isinstance(args[0], QuantumTask) else None
     if task is None and "device_id" not in specification and "session" not in specification:
-        return None
+        return Placement() if any_task else None
     return Placement(
         device_id=specification.get("device_id") or (task.device_id if task else "any"),
         priority=read_priority(specification.get("priority") or (task.priority if task else Priority.MEDIUM)),

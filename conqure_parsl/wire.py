@@ -6,23 +6,20 @@ connections go through an encrypted tunnel (`tunnel.py`); neither broker nor wor
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 import struct
+from functools import partial
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
+from qpu_executors import handshake
+from qpu_executors.handshake import SECRET_BYTES, NotOneOfUs
+
 HELLO, WELCOME, LEASE, READY, FAILED, TASK, RESULT, DIED, STOP = (bytes([n]) for n in range(1, 10))
-SECRET_BYTES = 32
 HANDSHAKE_S = 10.0  # a peer that has not proved itself by then is disconnected
 MAX_HELLO = 64 * 2**10
 
 _HEAD = struct.Struct("!cQ")
-
-
-class NotOneOfUs(ConnectionError):
-    """The peer does not know the secret of this run."""
 
 
 def new_secret(folder: Path) -> bytes:
@@ -58,17 +55,8 @@ def connect_silently(path: Path) -> None:
 
 
 def authenticate(connection: Connection, secret: bytes, we: bytes, they: bytes) -> None:
-    """Mutual challenge and response (HMAC-SHA256); the two roles differ, so an echo proves nothing."""
-    ours = os.urandom(SECRET_BYTES)
-    connection.send_bytes(ours)
-    theirs = _receive_within(connection, SECRET_BYTES)
-    connection.send_bytes(_proof(secret, we, ours, theirs))
-    if not hmac.compare_digest(_receive_within(connection, SECRET_BYTES), _proof(secret, they, theirs, ours)):
-        raise NotOneOfUs("the other side does not know the secret of this run")
-
-
-def _proof(secret: bytes, role: bytes, challenge: bytes, other: bytes) -> bytes:
-    return hmac.digest(secret, role + challenge + other, hashlib.sha256)
+    """Prove who we are, and let the other side do so; see `handshake.authenticate`."""
+    handshake.authenticate(connection.send_bytes, partial(_receive_within, connection), secret, we, they)
 
 
 def _receive_within(connection: Connection, n_bytes: int) -> bytes:

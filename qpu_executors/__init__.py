@@ -30,6 +30,7 @@ _HOME = {
     "Entry": "task_queue",
     "TaskQueue": "task_queue",
     "QPUThreadPool": "threads",
+    "when_ready": "futures",
     "as_task": "translation",
     "Site": "site",
     "current_site": "site",
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from .errors import UnknownEngine as UnknownEngine
     from .errors import UnknownSite as UnknownSite
     from .errors import WorkerLost as WorkerLost
+    from .futures import when_ready as when_ready
     from .records import Priority as Priority
     from .records import QuantumResult as QuantumResult
     from .records import QuantumTask as QuantumTask

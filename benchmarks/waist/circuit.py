@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from qpu_executors import QuantumTask
 from qpu_executors.testing import vqe_program
 
@@ -14,17 +17,17 @@ def task(**fields: object) -> QuantumTask:
     return QuantumTask(PROGRAM, **{"shots": SHOTS, "parameter_values": ROW, **fields})  # type: ignore[arg-type]
 
 
-def qiskit_circuit():  # type: ignore[no-untyped-def]  # a QuantumCircuit; Qiskit is imported where it is used
-    """The same circuit with its angles put in, as a Qiskit user would write it."""
+def qiskit_circuit(row: Sequence[float] = ROW) -> Any:
+    """The same circuit with its angles put in, as a Qiskit user would write it; Qiskit is imported where it is used."""
     from qiskit import QuantumCircuit
 
     circuit = QuantumCircuit(N_QUBITS)
     circuit.h(0)
     for q in range(N_QUBITS):
-        circuit.ry(ROW[q], q)
+        circuit.ry(row[q], q)
     for q in range(N_QUBITS - 1):
         circuit.cx(q, q + 1)
     for q in range(N_QUBITS):
-        circuit.ry(ROW[N_QUBITS + q], q)
+        circuit.ry(row[N_QUBITS + q], q)
     circuit.measure_all()
     return circuit

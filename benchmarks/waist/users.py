@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from .circuit import N_QUBITS, SHOTS
+from .circuit import N_QUBITS, SHOTS, qiskit_circuit
 
 
 def nothing() -> None:
@@ -14,18 +14,8 @@ def nothing() -> None:
 
 def paper_circuit(angle: float) -> Any:
     """The paper's Listing 2 as a QuantumCircuit, all angles from one."""
-    from qiskit import QuantumCircuit
-
-    circuit = QuantumCircuit(N_QUBITS)
-    circuit.h(0)
-    for q in range(N_QUBITS):
-        circuit.ry(angle + q, q)
-    for q in range(N_QUBITS - 1):
-        circuit.cx(q, q + 1)
-    for q in range(N_QUBITS):
-        circuit.ry(angle - q, q)
-    circuit.measure_all()
-    return circuit
+    every = range(N_QUBITS)
+    return qiskit_circuit([*(angle + q for q in every), *(angle - q for q in every)])
 
 
 @cache

@@ -3,10 +3,9 @@
 import pytest
 from distributed import Client
 from distributed.protocol import deserialize, serialize
+from pennylane import numpy as qnp
 
 from conqure_dask import cpu_pool, quantum_app
-
-qnp = pytest.importorskip("pennylane").numpy
 
 pytestmark = pytest.mark.slow  # every worker imports PennyLane
 

@@ -93,6 +93,14 @@ def test_a_function_with_a_qpu_argument_runs_circuits_itself(dfk: DataFlowKernel
     assert shots >= 4
 
 
+def test_the_qpu_may_be_the_first_parameter(dfk: DataFlowKernel) -> None:
+    def shots_of(qpu: QPUHandle, shots: int) -> int:
+        return qpu.run(BELL, shots=shots).shots
+
+    app = quantum_app(device="sv0")(shots_of)
+    assert app(3).result() == 3
+
+
 def test_what_is_no_circuit_is_an_invalid_task(dfk: DataFlowKernel) -> None:
     with pytest.raises(InvalidTask, match="complex is no circuit"):
         quantum_app(lambda: 3j)().result()

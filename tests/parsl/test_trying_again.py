@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from parsl.dataflow.memoization import BasicMemoizer, id_for_memo
+from qiskit import QuantumCircuit
 
 from conqure_parsl import quantum_app, retry_transient
 from conqure_parsl.memo import teach_memoizer
@@ -75,11 +76,10 @@ def test_two_tasks_that_compute_the_same_are_the_same_for_memoisation() -> None:
 
 
 def test_qiskit_circuits_are_arguments_of_memoised_apps() -> None:
-    qiskit = pytest.importorskip("qiskit")
     teach_memoizer()
     circuits = []
     for angle in (0.1, 0.1, 0.2):
-        circuit = qiskit.QuantumCircuit(1)
+        circuit = QuantumCircuit(1)
         circuit.ry(angle, 0)
         circuit.measure_all()
         circuits.append(id_for_memo(circuit))

@@ -5,9 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from qpu_executors import Site
-from qpu_executors.errors import MissingPackage
 from qpu_executors.records import QuantumTask
-from qpu_executors.registry import driver
 from qpu_executors.running import HeldDevice
 from qpu_executors.site_format import FORMAT, Key, Named, Table
 from qpu_executors.site_search import shipped_folder
@@ -28,10 +26,6 @@ def test_every_shipped_site_is_valid_and_described(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str) -> None:
     for qpu in Site.load(name).qpus:
-        try:
-            driver(qpu.driver)
-        except MissingPackage as error:
-            pytest.skip(str(error))
         held = HeldDevice(qpu)
         (counts,) = held.run(QuantumTask(BELL, shots=200, seed=1)).counts
         held.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from qpu_executors import QuantumResult, QuantumTask
+from qpu_executors import QuantumResult, QuantumTask, when_ready
 
 from .ansatz import Ansatz
 from .pauli import Floats, Group, estimate
@@ -152,23 +152,16 @@ def submit_after(pool: Executor, fn: Callable[..., Any], first: Any, inputs: Seq
     if not type(pool).__module__.startswith("concurrent.futures"):
         return pool.submit(fn, first, *inputs)
     outcome: Future[Any] = Future()
-    waiting = [item for item in inputs if isinstance(item, Future)]
-    left, lock = [len(waiting) + 1], threading.Lock()
 
-    def arrived(_: Any) -> None:
-        with lock:
-            left[0] -= 1
-            if left[0]:
-                return
+    def submit(args: tuple[Any, ...], _: Any, error: BaseException | None) -> None:
         try:
-            values = [item.result() if isinstance(item, Future) else item for item in inputs]
-            pool.submit(fn, first, *values).add_done_callback(lambda done: _copy(done, outcome))
-        except BaseException as error:
-            outcome.set_exception(error)
+            if error is not None:
+                raise error
+            pool.submit(fn, first, *args).add_done_callback(lambda done: _copy(done, outcome))
+        except BaseException as failed:
+            outcome.set_exception(failed)
 
-    for item in waiting:
-        item.add_done_callback(arrived)
-    arrived(None)
+    when_ready(tuple(inputs), {}, submit)
     return outcome
 
 
