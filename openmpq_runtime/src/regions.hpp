@@ -1,0 +1,59 @@
+// Quantum regions: which QPU a target region is for, and what the thread in it knows.
+#pragma once
+
+#include <cstdint>
+
+namespace openmpq {
+
+constexpr std::int64_t quantum = 0x51000000;          // device(Quantum)
+constexpr std::int64_t last_qpu = quantum + 0x00ffff; // device(Quantum + k)
+constexpr std::int32_t pool_picks = -1, nowhere = -2; // beside 0, 1, … for a QPU
+
+/// Whether a device number, or a thread_limit that stands for one (openmpq/listings.h), names a QPU.
+inline bool is_quantum(std::int64_t number) noexcept {
+  return number >= quantum && number <= last_qpu;
+}
+
+/// The QPU of a region: its number, `pool_picks`, or `nowhere` if the region is classical.
+std::int32_t region_target(std::int64_t device, std::int64_t thread_limit) noexcept;
+
+/// Where the calling thread is; frame: of the function of the C interface that asks.
+std::int32_t current_qpu(const void *frame) noexcept;
+
+/// The thread enters a region whose end is not told (clang); frame: of the function that holds the region.
+void enter_for_good(std::int32_t qpu, const void *frame) noexcept;
+void leave_for_good() noexcept;
+
+/// The thread is in a region as long as this lives (gcc).
+class InRegion {
+public:
+  explicit InRegion(std::int32_t qpu) noexcept;
+  ~InRegion();
+  InRegion(const InRegion &) = delete;
+  InRegion &operator=(const InRegion &) = delete;
+
+private:
+  std::int32_t qpu_before_;
+  const void *frame_before_;
+};
+
+/// libomptarget calls its own functions through names that may be ours: while this lives, they are answered as the real
+/// runtime would.
+class InRuntime {
+public:
+  InRuntime() noexcept;
+  ~InRuntime();
+  InRuntime(const InRuntime &) = delete;
+  InRuntime &operator=(const InRuntime &) = delete;
+};
+
+// The device list that users see when QPUs are appended to it (OPENMPQ_APPEND_DEVICES=1).
+int real_num_devices() noexcept;
+int appended_qpus() noexcept;
+
+/// A function of the OpenMP runtime that our own does not stand in front of; nullptr if there is none.
+void *real(const char *name) noexcept;
+/// How to find one that ours stands in front of; set by libopenmpq_preload.so.
+void set_lookup(void *(*lookup)(const char *)) noexcept;
+
+} // namespace openmpq
