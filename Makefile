@@ -2,11 +2,13 @@
 VENV ?= .venv
 export VENV PYTHON
 BIN := $(VENV)/bin
+CMAKE := cd openmpq_runtime && PATH="$(abspath $(BIN)):$$PATH" cmake
 LOCKED := pyproject.toml requirements/lock.txt requirements/install
+CPP = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help vqe test check lint format bench parsl-suite wheel lock clean distclean
+.PHONY: help vqe openmpq test check lint format bench parsl-suite wheel lock clean distclean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -15,20 +17,27 @@ vqe: $(VENV)/.vqe  ## install, then run the multi-start VQE on the shipped 7-ver
 	$(BIN)/conqure vqe maxcut --site workstation --engine parsl --starts 6 --plot --out $(RUN)
 	@echo "The figures are in $(RUN):" && ls $(RUN)/*.png
 
-test: $(VENV)/.dev lint  ## install, then lint and run every test
+openmpq: $(VENV)/.dev  ## build the OpenMP-Q runtime into build/openmpq/install, and its unit tests
+	requirements/system
+	$(CMAKE) --preset dev --log-level=WARNING
+	$(CMAKE) --build --preset dev --target install -- --quiet
+
+test: openmpq lint  ## install, then lint and run every test
 	$(BIN)/python -m pytest
 
-check: $(VENV)/.dev lint  ## the quick half of `make test`: lint and the tests that are not slow
+check: openmpq lint  ## the quick half of `make test`: lint and the tests that are not slow
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: $(VENV)/.dev  ## ruff and mypy
+lint: $(VENV)/.dev  ## ruff, mypy and clang-format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP)
 
 format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(CPP)
 
 bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -21,6 +21,7 @@ _HOME = {
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
     **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost", "WorkerLost"], _WAIST),
+    **dict.fromkeys(["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed"], _WAIST),
     "load_site": "conqure.sites",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from qpu_executors import DeviceError as DeviceError
     from qpu_executors import DeviceFault as DeviceFault
     from qpu_executors import DeviceLost as DeviceLost
+    from qpu_executors import InvalidAddress as InvalidAddress
     from qpu_executors import InvalidSite as InvalidSite
     from qpu_executors import InvalidTask as InvalidTask
     from qpu_executors import MissingPackage as MissingPackage
@@ -75,6 +77,8 @@ if TYPE_CHECKING:
     from qpu_executors import QPUThreadPool as QPUThreadPool
     from qpu_executors import QuantumResult as QuantumResult
     from qpu_executors import QuantumTask as QuantumTask
+    from qpu_executors import ScriptFailed as ScriptFailed
+    from qpu_executors import ScriptsNotAllowed as ScriptsNotAllowed
     from qpu_executors import Site as Site
     from qpu_executors import UnknownDevice as UnknownDevice
     from qpu_executors import UnknownDriver as UnknownDriver

@@ -49,6 +49,9 @@ _HOME = {
     "DeviceFault": "errors",
     "DeviceLost": "errors",
     "WorkerLost": "errors",
+    "InvalidAddress": "errors",
+    "ScriptFailed": "errors",
+    "ScriptsNotAllowed": "errors",
 }
 
 __all__ = sorted(_HOME)
@@ -76,10 +79,13 @@ if TYPE_CHECKING:
     from .errors import DeviceError as DeviceError
     from .errors import DeviceFault as DeviceFault
     from .errors import DeviceLost as DeviceLost
+    from .errors import InvalidAddress as InvalidAddress
     from .errors import InvalidSite as InvalidSite
     from .errors import InvalidTask as InvalidTask
     from .errors import MissingPackage as MissingPackage
     from .errors import NotOnQPU as NotOnQPU
+    from .errors import ScriptFailed as ScriptFailed
+    from .errors import ScriptsNotAllowed as ScriptsNotAllowed
     from .errors import UnknownDevice as UnknownDevice
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine

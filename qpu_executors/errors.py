@@ -108,6 +108,24 @@ class WorkerLost(ConqureError, RuntimeError):
     transient = True
 
 
+class InvalidAddress(ConqureError, ValueError):
+    """The address cannot be served."""
+
+    kind = "invalid_address"
+
+
+class ScriptsNotAllowed(ConqureError, PermissionError):
+    """The owner of this pool does not allow this script."""
+
+    kind = "scripts_not_allowed"
+
+
+class ScriptFailed(ConqureError, RuntimeError):
+    """The script raised an error."""
+
+    kind = "script_failed"
+
+
 def _tree(root: type[ConqureError]) -> dict[str, type[ConqureError]]:
     found = {root.kind: root}
     for child in root.__subclasses__():

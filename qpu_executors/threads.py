@@ -245,15 +245,16 @@ class _LendingFuture(Future[Any]):
 
     def result(self, timeout: float | None = None) -> Any:
         if timeout is None:
-            self._lend()
+            self.lend()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         if timeout is None:
-            self._lend()
+            self.lend()
         return super().exception(timeout)
 
-    def _lend(self) -> None:
+    def lend(self) -> None:
+        """Run the call in this thread if it has a slot and has not begun; else do nothing."""
         if (borrower := self.borrower) is not None:
             borrower[0].serve_here(borrower[1])
 

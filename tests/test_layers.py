@@ -15,14 +15,15 @@ import qpu_executors
 
 from .conftest import REPOSITORY
 
-PACKAGES = ("qpu_executors", "conqure_parsl", "conqure_dask", "conqure", "workflows")
+PACKAGES = ("qpu_executors", "conqure_parsl", "conqure_dask", "openmpq_runtime", "conqure", "workflows")
 
 # Who may import whom. `conqure` sits above both engines; a workflow is a user's program and comes last.
 MAY_IMPORT = {
     "qpu_executors": set(),
     "conqure_parsl": {"qpu_executors"},
     "conqure_dask": {"qpu_executors"},
-    "conqure": {"qpu_executors", "conqure_parsl", "conqure_dask"},
+    "openmpq_runtime": {"qpu_executors"},
+    "conqure": {"qpu_executors", "conqure_parsl", "conqure_dask", "openmpq_runtime"},
     "conqure.workflows": {"qpu_executors", "conqure"},
 }
 
@@ -35,6 +36,7 @@ IS_ABOUT = {
     "conqure_parsl": {"parsl", "dill", "tblib", "zmq"},
     "conqure_dask": {"dask", "distributed"},
     "conqure_dask.preload": {"click"},
+    "openmpq_runtime.wire": {"orjson"},
     "conqure.cli": {"typer", "rich"},
     "qpu_executors.testing": {"pytest"},
     "qpu_executors.drivers.statevector": {"numpy"},

@@ -7,10 +7,14 @@
 
 namespace openmpq {
 
+using Complex = std::complex<double>;
+
 struct Gate {
   std::string_view name;
-  int n_qubits;
-  int n_angles;
+  int n_qubits, n_angles;
+  /// Writes the unitary, row after row, 2^n x 2^n; the gate's first qubit is the least significant bit of an index
+  /// (Qiskit's convention). angles: radians.
+  void (*matrix)(const double *angles, Complex *out);
 };
 
 /// The gate of this name, or nullptr. It lives as long as the process.
@@ -18,9 +22,5 @@ const Gate *find_gate(std::string_view name) noexcept;
 
 /// All of them, in the order of the table.
 const std::vector<Gate> &all_gates();
-
-/// The unitary matrix, row after row, 2^n x 2^n; the gate's first qubit is the least significant bit of an index
-/// (Qiskit's convention). angles: radians.
-std::vector<std::complex<double>> matrix(const Gate &gate, const double *angles);
 
 } // namespace openmpq
