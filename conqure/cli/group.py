@@ -27,23 +27,31 @@ def report(error: ConqureError) -> None:
     typer.echo(f"{name}: {error}", err=True)
 
 
-class ConqureGroup(TyperGroup):
-    """The command ``conqure``: prints our errors without a traceback, and takes ``--debug`` in any place."""
+class _Reporting:
+    """Prints our errors without a traceback, unless ``--debug`` is given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)  # type: ignore[misc]  # of the command or the group that this is mixed into
+        except ConqureError as error:
+            if ctx.params.get("debug"):
+                raise
+            report(error)
+            raise typer.Exit(exit_code(error)) from error
+
+
+class ConqureCommand(_Reporting, TyperCommand):
+    """A program of one command."""
+
+
+class ConqureGroup(_Reporting, TyperGroup):
+    """The command ``conqure``: takes ``--debug`` in any place."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
         if DEBUG in args[:end]:
             args = [DEBUG, *(arg for i, arg in enumerate(args) if arg != DEBUG or i >= end)]
         return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ConqureError as error:
-            if ctx.params.get("debug"):
-                raise
-            report(error)
-            raise typer.Exit(exit_code(error)) from error
 
 
 class LazyCommand(TyperCommand):
