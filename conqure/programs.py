@@ -1,114 +1,137 @@
-"""Running somebody's program as a child: found or not, signals handed on, its exit code as a shell would say it."""
+"""A program that we start, wait for and pass signals to, and that ends with us."""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
+import errno
+import json
 import os
-import shlex
 import shutil
 import signal
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import FrameType
+from typing import Any
 
 from qpu_executors.errors import ConqureError
 
-HANDED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_PR_SET_PDEATHSIG = 1
+from .keeper import END, PASSED_ON, keep
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # a shell's exit codes
 
 
 class CannotStart(ConqureError, OSError):
-    """The program cannot be started."""
+    """The program cannot be started; ``exit_code`` is what a shell would give."""
 
     kind = "cannot_start"
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
-        self.code = code  # what a shell would exit with
+        self.exit_code = exit_code
 
 
-def command_for(program: Sequence[str], ranks: int | None) -> list[str]:
-    """The command to run: the program, through an MPI launcher if ``ranks`` says so.
+class Program:
+    """A program to come. Make it before this process has threads, in the main thread.
 
-    Raises:
-        CannotStart: there is no such program, it is not executable, or no launcher is installed.
+    At the end of the block nothing of it runs any more, and the same if this process is killed.
+
+    >>> with Program() as program:
+    ...     program.run(["./vqe"], os.environ)
+    0
     """
-    found = shutil.which(program[0])
-    if found is None:
-        raise _not_found(program[0])
-    command = [found, *program[1:]]
-    return command if ranks is None else [*_launcher(), "-n", str(ranks), *command]
+
+    def __init__(self) -> None:
+        orders, self._orders = os.pipe()
+        self._report, report = os.pipe()
+        self._pid = 0
+        self._exit_code: int | None = None
+        self._keeper = os.fork()
+        if self._keeper == 0:
+            os.close(self._orders)
+            os.close(self._report)
+            keep(orders, report)
+        os.close(orders)
+        os.close(report)
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._exit_code is None:
+            os.kill(self._keeper, END)
+            os.waitpid(self._keeper, 0)
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Start it and wait; meanwhile the signals that reach us are its own. Returns the exit code as a shell does.
+
+        Raises:
+            CannotStart: it is no program that this machine can run.
+        """
+        with hearing(self._signal, PASSED_ON):
+            self._start(command, environment)
+            self._exit_code = os.waitstatus_to_exitcode(os.waitpid(self._keeper, 0)[1])
+        return self._exit_code
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        with open(self._orders, "w") as pipe:
+            json.dump([list(command), dict(environment)], pipe)
+        with open(self._report) as pipe_back:
+            kind, _, number = pipe_back.read().partition(" ")
+        if kind != "pid":
+            raise CannotStart(f"cannot run {command[0]!r}: {_reason(int(number))}.", NOT_EXECUTABLE)
+        self._pid = int(number)
+
+    def _signal(self, number: int) -> None:
+        if self._pid == 0:  # still starting
+            raise SystemExit(128 + number)
+        if not (number in (signal.SIGINT, signal.SIGQUIT) and _in_the_foreground()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, number)
 
 
-def run_program(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run it to its end; signals go on to it. Returns its exit code, 128 + the signal's number if one killed it."""
-    handing_on = _HandOn()
-    with handing_on:
-        try:
-            child = subprocess.Popen(command, env=dict(environment), preexec_fn=_end_with_parent)
-        except OSError as error:
-            raise CannotStart(f"cannot start {command[0]}: {error.strerror}.", 126) from error
-        handing_on.to(child)
-        code = child.wait()
-    return code if code >= 0 else 128 - code
-
-
-class _HandOn:
-    """While this is open, signals go to the child, or are raised here as long as there is none."""
-
-    def __enter__(self) -> None:
-        self._child: subprocess.Popen[bytes] | None = None
-        self._before = {number: signal.signal(number, self._handle) for number in HANDED_ON}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def to(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._child is None:
-            sys.exit(128 + number)
-        if not (number in (signal.SIGINT, signal.SIGQUIT) and _from_terminal()):
-            self._child.send_signal(number)
-
-
-def _from_terminal() -> bool:
-    """Ctrl-C goes to all programs in the foreground, so the child has it already."""
-    try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError):
-        return False
-
-
-_libc = ctypes.CDLL(None)
-
-
-def _end_with_parent() -> None:
-    """In the child: SIGTERM when the parent is gone, however it went."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _launcher() -> list[str]:
-    if named := os.environ.get("OPENMPQ_MPIRUN"):
-        return shlex.split(named)
-    for name in ("mpirun", "mpiexec", "srun"):
-        if found := shutil.which(name):
-            return [found]
-    raise CannotStart(
-        "ranks were asked for and neither mpirun, mpiexec nor srun is there. Load your MPI's module, or name the "
-        "launcher: OPENMPQ_MPIRUN='mpirun --oversubscribe'.",
-        127,
-    )
-
-
-def _not_found(name: str) -> CannotStart:
+def check_program(name: str) -> None:
+    """`CannotStart` if a shell would not find or not execute it."""
+    if shutil.which(name):
+        return
     if os.path.isdir(name):
-        return CannotStart(f"{name} is a folder, not a program.", 126)
-    if os.path.isfile(name):
-        if os.sep not in name:
-            return CannotStart(f"there is no command {name!r}. For the file of that name here type ./{name}.", 127)
-        return CannotStart(f"{name} is not executable. Make it so: chmod +x {name}", 126)
-    return CannotStart(f"there is no program {name!r}. Build it (openmpq-c++ … -o {name}), or give its path.", 127)
+        raise CannotStart(f"{name!r} is a folder, not a program.", NOT_EXECUTABLE)
+    if os.sep in name and os.path.exists(name):
+        raise CannotStart(f"{name!r} may not be executed. Allow it: chmod +x {name}", NOT_EXECUTABLE)
+    beside = f" Did you mean ./{name}?" if os.sep not in name and os.path.isfile(name) else ""
+    where = "is no such file" if os.sep in name else "is no such program on the PATH"
+    raise CannotStart(f"{name!r}: there {where}.{beside}", NOT_FOUND)
+
+
+@contextlib.contextmanager
+def hearing(receive: Callable[[int], None], numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Signals go to a function inside this block; those that we were started to ignore stay ignored."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        receive(number)
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = [number for number in before if before[number] != signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, before[number])
+
+
+def _in_the_foreground() -> bool:
+    """Whether a key of the terminal reaches us; then it has reached the program too, which is in the same group."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    finally:
+        os.close(terminal)
+
+
+def _reason(number: int) -> str:
+    if number == errno.ENOEXEC:
+        return "it is neither a program of this machine nor a script that starts with #!"
+    return os.strerror(number)

@@ -1,135 +1,141 @@
-"""``openmpq-run``: a pool of QPUs, the bridge to it, and a C, C++ or Fortran program that uses them."""
+"""``openmpq-run``: a pool of QPUs and the bridge to it, as long as a C, C++ or Fortran program runs."""
 
 from __future__ import annotations
 
-import contextlib
 import json as json_
+import os
+import shlex
 import signal
-from collections.abc import Callable
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .arguments import SiteOption, offer_engines
+from .arguments import DeviceOption, EngineOption, SiteOption
 from .group import DEBUG, ConqureCommand
 
 if TYPE_CHECKING:
-    from openmpq_runtime.tally import Tally
+    from ..serving import Served
 
-app = typer.Typer(
-    name="openmpq-run",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
+_NOTHING = "no circuit came to this pool. Are the program's quantum regions compiled with openmpq-c++ or its flags?"
+
+app = typer.Typer(name="openmpq-run", rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-# Options after the program's name are the program's.
+# What follows the program's name is the program's, also what looks like an option.
 @app.command(
     cls=ConqureCommand,
     context_settings={"help_option_names": ["--help", "-h"], "allow_interspersed_args": False},
 )
-def run(
-    program: Annotated[
-        list[str] | None, typer.Argument(metavar="PROGRAM [ARGUMENTS...]", help="None: serve only.", show_default=False)
+def openmpq_run(
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="PROGRAM [ARGUMENT]...", help="Without one the pool only serves.", show_default=False),
     ] = None,
     site: SiteOption = None,
-    engine: Annotated[
-        str,
-        typer.Option(
-            "--engine",
-            "-e",
-            metavar="ENGINE",
-            help="What runs circuits: threads, parsl or dask.",
-            autocompletion=offer_engines,
-        ),
-    ] = "threads",
+    engine: EngineOption = "threads",
+    device: DeviceOption = "any",
     ranks: Annotated[
         int | None,
-        typer.Option("--ranks", "-n", min=1, help="Start it so often, with mpirun or srun.", show_default=False),
+        typer.Option("--ranks", "-n", min=1, help="Start it as so many MPI ranks.", show_default=False),
     ] = None,
-    device: Annotated[str, typer.Option("--device", "-d", metavar="SELECTOR", help="Use these QPUs only.")] = "any",
     listen: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where the bridge listens: unix[:PATH], tcp[:HOST:PORT].")
+        str,
+        typer.Option(metavar="ADDRESS", help="unix, unix:/PATH, or tcp:HOST:PORT (port 0: any) for other nodes."),
     ] = "unix",
     scripts: Annotated[
         Path | None,
         typer.Option(
-            metavar="FOLDER", help="Allow the Python scripts in it.", show_default=False, exists=True, file_okay=False
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="Programs may run the Python scripts in it.",
+            show_default=False,
         ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary at the end.")] = False,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the summary's figures.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write the summary's figures.", show_default=False),
     ] = None,
     debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run a program with quantum regions on the QPUs of a site.
 
-    Opens the site's QPUs, starts the bridge, runs the program with OPENMPQ_POOL set, hands signals on to it, ends with
-    its exit code, and says at the end what the QPUs did. Without a program it only serves, until Ctrl-C: programs
-    that are started elsewhere join with the variables it prints. OMP_NUM_THREADS is left as it is.
+    Opens the QPUs, starts the bridge to them, runs the program with OPENMPQ_POOL set, passes signals on to it, says at
+    the end what the QPUs did, and takes everything down. The exit code is the program's, 128 + N if signal N ended it.
+    The rest of its environment, OMP_NUM_THREADS and OMP_TARGET_OFFLOAD included, is what you make it.
+
+    Without a program the QPUs serve until Ctrl-C; programs that are started elsewhere join with the line it prints.
 
     \b
     Examples:
-      openmpq-run ./vqe --starts 6                       one process, its threads share the QPUs of the site
+      openmpq-run ./vqe --starts 6                       one process, whose threads share the QPUs
       openmpq-run --site workstation --engine parsl ./vqe
-      openmpq-run -n 4 ./vqe_mpi                         four ranks (OPENMPQ_MPIRUN names the launcher)
-      openmpq-run mpirun -n 4 --oversubscribe ./vqe_mpi  the same, with options of your own
-      openmpq-run --listen tcp:node17:0 srun ./vqe_mpi   ranks on other nodes; they prove a token
-      openmpq-run                                        serve only
+      openmpq-run --device tag:ion --json run.json -- ./vqe -n 7
+      openmpq-run -n 4 ./vqe_mpi                         four ranks share them; OPENMPQ_MPIRUN names the launcher
+      openmpq-run mpirun -n 4 --bind-to none ./vqe_mpi   the same, with options of your own
+      openmpq-run --listen tcp:node17:0 srun ./vqe_mpi   ranks on other nodes
+      openmpq-run --scripts ./scripts                    serve only
     """
-    from ..programs import CannotStart, command_for, run_program
+    from ..mpi import advice, as_ranks
+    from ..programs import CannotStart, Program, check_program, hearing
+    from ..serving import serving
 
-    def use(environment: dict[str, str]) -> int:
-        return run_program(command, environment) if command else _wait(environment)
-
+    if json and not os.access(json.absolute().parent, os.W_OK):
+        raise typer.BadParameter(f"{json.absolute().parent} is no folder that you may write to.", param_hint="--json")
+    words = command or []
     try:
-        command = command_for(program, ranks) if program else []
-        tally, code = _serve(site, engine, device, listen, scripts, use)
-    except CannotStart as error:  # with the exit code that a shell has for it
-        typer.echo(f"openmpq-run: {error}", err=True)
-        raise typer.Exit(error.code) from error
-    if not quiet:
-        typer.echo(f"openmpq-run: {tally.summary()}", err=True)
-    if json is not None:
-        json.write_text(json_.dumps(tally.figures() | {"exit_code": code}, indent=1) + "\n")
-    raise typer.Exit(code)
+        if words:
+            check_program(words[0])
+            words = as_ranks(ranks, words, listen) if ranks else words
+        for line in advice(listen):
+            _say(line)
+        with (
+            Program() as program,
+            hearing(_leave, [signal.SIGTERM, signal.SIGHUP]),
+            serving(site, engine, device, listen, scripts) as served,
+        ):
+            code = program.run(words, served.bridge.environment()) if words else _serve_only(served)
+            figures = served.tally.figures()
+            if json:
+                about = {"program": words, "exit_code": code, "site": served.site.name, "engine": served.engine}
+                json.write_text(json_.dumps(about | figures, indent=2) + "\n")
+            if not quiet:
+                _say(served.tally.summary() if figures["tasks"] else _NOTHING)
+            raise typer.Exit(code)  # as an exception it ends the pool at once: nobody waits for what is left in it
+    except CannotStart as error:
+        _say(str(error))
+        raise typer.Exit(error.exit_code) from error
 
 
-def _serve(
-    site: str | None, engine: str, device: str, listen: str, scripts: Path | None, use: Callable[[dict[str, str]], int]
-) -> tuple[Tally, int]:
-    """Open the pool and the bridge, and use them; what passed, and the exit code."""
-    from openmpq_runtime.bridge import serve
-    from openmpq_runtime.tally import Tally
-    from qpu_executors.site import Site
+def _serve_only(served: Served) -> int:
+    """Say how to join, and wait for Ctrl-C or SIGTERM, which here are the proper end."""
+    from ..programs import hearing
 
-    from ..engines import open_engine
-
-    with open_engine(engine, Site.load(site).only(device)) as opened:
-        tally = Tally(opened.qpus.qpus)  # type: ignore[attr-defined]
-        with serve(opened.qpus, listen, scripts=scripts, observers=[tally]) as bridge:
-            return tally, use(bridge.environment())
-
-
-def _wait(environment: dict[str, str]) -> int:
-    """Say how to join, and serve until Ctrl-C or SIGTERM."""
-    typer.echo("serving; programs join with:")
-    for name in ("OPENMPQ_POOL", "OPENMPQ_TOKEN_FILE"):
-        if name in environment:
-            typer.echo(f"  export {name}={environment[name]}")
-    typer.echo("Ctrl-C ends it.")
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            signal.pause()
+    _say(
+        f"serving {len(served.site.qpus)} QPUs of site {served.site.name} until Ctrl-C. To join, type in another shell:"
+    )
+    for name, value in served.variables().items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+    ended = threading.Event()
+    with hearing(lambda _: ended.set(), [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]):
+        ended.wait()
     return 0
 
 
+def _leave(number: int) -> None:
+    """Before and after the program: end in order."""
+    raise SystemExit(128 + number)
+
+
+def _say(text: str) -> None:
+    typer.echo(f"openmpq-run: {text}", err=True)
+
+
 def main() -> None:
-    """The console script ``openmpq-run``."""
+    """Run the command line; this is the console script ``openmpq-run``."""
     app(prog_name="openmpq-run")
 
 

@@ -1,0 +1,67 @@
+"""The QPUs of a site, served to C, C++ and Fortran programs: an engine, its bridge, and a count of what passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qpu_executors.site import Site
+
+from .engines import open_engine
+
+if TYPE_CHECKING:
+    from openmpq_runtime import Bridge, Tally
+
+
+@dataclass(frozen=True)
+class Served:
+    """QPUs that programs can use.
+
+    Attributes:
+        site, engine: what serves; the site has those QPUs only that were chosen.
+        bridge: what programs talk to. tally: what has passed.
+    """
+
+    site: Site
+    engine: str
+    bridge: Bridge
+    tally: Tally
+
+    def variables(self) -> dict[str, str]:
+        """What a program needs in its environment."""
+        environment = self.bridge.environment()
+        names = ["OPENMPQ_POOL", *(["OPENMPQ_TOKEN_FILE"] if self.bridge.address.startswith("tcp:") else [])]
+        return {name: environment[name] for name in names}
+
+
+@contextmanager
+def serving(
+    site: Site | str | Path | None = None,
+    engine: str | None = None,
+    device: str = "any",
+    listen: str | None = None,
+    scripts: str | Path | None = None,
+) -> Iterator[Served]:
+    """Open an engine on a site and serve it as long as the block lasts.
+
+    Args:
+        site, engine: as in `open_engine`.
+        device: a selector: those QPUs of the site only.
+        listen, scripts: as ``address`` and ``scripts`` in `openmpq_runtime.serve`.
+
+    Raises:
+        What `open_engine` raises; UnknownDevice: no QPU fits; InvalidAddress.
+
+    >>> with serving("laptop", "threads") as served:
+    ...     subprocess.run(["./vqe"], env=served.bridge.environment())
+    """
+    from openmpq_runtime import Tally, serve
+
+    chosen = replace(Site.load(site).only(device), cpu_workers=1)  # nothing classical goes through the bridge
+    with open_engine(engine, chosen) as opened:
+        tally = Tally(chosen.qpus)
+        with serve(opened.qpus, listen, scripts=scripts, observers=[tally]) as bridge:
+            yield Served(chosen, opened.name, bridge, tally)

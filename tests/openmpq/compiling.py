@@ -1,0 +1,111 @@
+"""Compilers as fixtures, and programs compiled once for all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from ..conftest import REPOSITORY
+
+PROGRAMS = Path(__file__).parent / "programs"
+BIN = Path(sys.executable).parent
+_OLD = REPOSITORY / "build" / "llvm-16" / "usr" / "lib" / "llvm-16"  # requirements/system says why it is there
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A family's C++ and C compilers, and the flags that this installation needs."""
+
+    name: str
+    cxx: str
+    c: str
+    flags: tuple[str, ...] = ()
+
+    @property
+    def is_clang(self) -> bool:
+        return "clang" in self.name
+
+    def require(self) -> None:
+        """Skip the test where the compiler is missing; in CI that is a failure."""
+        if shutil.which(self.cxx) is None:
+            missing = pytest.fail if os.environ.get("CI") else pytest.skip
+            missing(f"{self.cxx} is not installed. Type: sudo requirements/system")
+
+    def compile(self, source: str, *flags: str, wrapper: str = "openmpq-c++") -> Path:
+        """The program of a file in ``programs/``; compiled once for the same flags."""
+        self.require()
+        return _compiled(self, source, flags, wrapper)
+
+    def environment(self) -> dict[str, str]:
+        return os.environ | {"OPENMPQ_CXX": self.cxx, "OPENMPQ_CC": self.c}
+
+
+COMPILERS = (
+    Compiler("g++-12", "g++-12", "gcc-12"),
+    Compiler("clang-19", "clang++-19", "clang-19"),
+    Compiler(
+        "clang-16",
+        "clang++-16",
+        "clang-16",
+        (f"-isystem{_OLD}/lib/clang/16/include", f"-L{_OLD}/lib", f"-Wl,-rpath,{_OLD}/lib"),
+    ),
+)
+GCC, CLANG = COMPILERS[:2]
+
+
+@cache
+def _compiled(compiler: Compiler, source: str, flags: tuple[str, ...], wrapper: str) -> Path:
+    folder = Path(mkdtemp(prefix="openmpq-test-"))
+    path = folder / Path(source).stem
+    standard = ["-std=c++17"] if wrapper == "openmpq-c++" else []
+    command = [str(BIN / wrapper), *standard, "-O1", "-Wall", "-Wextra", "-Werror", *flags, *compiler.flags]
+    done = subprocess.run(
+        [*command, str(PROGRAMS / source), "-o", str(path)],
+        env=compiler.environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{' '.join(done.args)}\n{done.stderr}"
+    return path
+
+
+def run(
+    program: Path, environment: Mapping[str, str], *arguments: str, timeout: float = 60, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, with these variables besides."""
+    return subprocess.run(
+        [str(program), *arguments],
+        env=dict(environment) | variables,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def checks(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The names of a program's checks; fails with those that failed."""
+    lines = done.stdout.splitlines()
+    failed = [line for line in lines if line.startswith("FAILED")]
+    assert not failed, "\n".join([*failed, done.stderr])
+    assert done.returncode == 0, f"ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return [line.removeprefix("ok ") for line in lines if line.startswith("ok ")]
+
+
+def expected_checks(source: str) -> int:
+    """How many checks a program has at least: calls of check() and expect() outside of their definitions."""
+    text = (PROGRAMS / source).read_text()
+    return sum(text.count(f"  {call}(") for call in ("check", "expect"))
+
+
+def skipping_nothing(names: Sequence[str], source: str) -> None:
+    """Each check of the source was made, so a program that ends early does not pass."""
+    assert len(names) >= expected_checks(source) - 1, names

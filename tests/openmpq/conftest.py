@@ -1,0 +1,26 @@
+"""A pool of six QPUs behind a bridge, for programs of any compiler."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from openmpq_runtime import Bridge, serve
+from qpu_executors import QPU, QPUThreadPool
+
+from .compiling import COMPILERS, Compiler
+
+SIX = [QPU(f"sv{k}", "statevector", 14) for k in range(6)]
+
+
+@pytest.fixture(scope="session")
+def six() -> Iterator[Bridge]:
+    """A bridge to six state vectors."""
+    with QPUThreadPool(SIX) as pool, serve(pool) as bridge:
+        yield bridge
+
+
+@pytest.fixture(params=COMPILERS, ids=lambda compiler: compiler.name, scope="session")
+def compiler(request: pytest.FixtureRequest) -> Compiler:
+    chosen: Compiler = request.param
+    chosen.require()
+    return chosen

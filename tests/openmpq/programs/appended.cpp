@@ -1,0 +1,41 @@
+// QPUs at the end of the device list, where somebody asks for it. Needs a pool of 6 QPUs and OPENMPQ_APPEND_DEVICES=1.
+
+#define OPENMPQ_APPEND_DEVICES
+#include <omp.h>
+#include <openmpq/openmpq.hpp>
+
+#include "checks.hpp"
+
+namespace {
+
+std::string ran_on(int device) {
+  QuantumWrapper *c = new QuantumWrapper(1);
+#pragma omp target device(device) firstprivate(c)
+  {
+    c->h(0).measure();
+    c->execute();
+  }
+  return c->result().device();
+}
+
+} // namespace
+
+int main() {
+  check(omp_get_num_devices() == 6, "omp_get_num_devices", std::to_string(omp_get_num_devices()));
+  check(omp_get_initial_device() == 6, "omp_get_initial_device");
+  check(ran_on(0) == openmpq_qpu_name(0) && ran_on(5) == openmpq_qpu_name(5), "device(k)", ran_on(5));
+  std::string device;
+  omp_set_default_device(2);
+#pragma omp target map(tofrom : device)
+  {
+    QuantumWrapper c(1);
+    c.h(0).measure();
+    c.execute();
+    device = c.result().device();
+  }
+  check(device == openmpq_qpu_name(2), "the default device", device);
+  bool inside = true;
+#pragma omp target device(omp_get_initial_device()) map(tofrom : inside)
+  inside = openmpq::in_region();
+  check(!inside, "the initial device is the host");
+}
