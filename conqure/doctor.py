@@ -50,7 +50,8 @@ class Check:
 
 
 def examine(path_or_name: str | None = None, engines: bool = False) -> Iterator[Check]:
-    """All checks, one by one as they are made. ``engines`` also starts each engine and runs a task through it."""
+    """All checks, one by one as they are made. ``engines`` also starts each engine and runs a task through it, and
+    compiles a quantum region with each compiler and runs that."""
     yield check_python()
     yield Check("python", "conqure", OK, f"{version_of('conqure') or 'not installed, only copied'} in {_HERE}")
     yield from check_packages()
@@ -62,6 +63,9 @@ def examine(path_or_name: str | None = None, engines: bool = False) -> Iterator[
     yield from check_qpus(site, probe=True)
     for name in ENGINE_NAMES:
         yield check_one_engine(name, site, start=engines)
+    from .openmpq import check_openmpq
+
+    yield from check_openmpq(site, start=engines)
 
 
 def check_python() -> Check:

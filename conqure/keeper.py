@@ -28,7 +28,7 @@ def keep(orders: int, report: int) -> NoReturn:
     code = 1
     try:
         parent = os.getppid()
-        signal.signal(END, lambda *_: _end())
+        signal.signal(END, _end)
         before = {number: signal.signal(number, signal.SIG_IGN) for number in PASSED_ON}
         _tell_the_kernel(_PR_SET_PDEATHSIG, END)
         _tell_the_kernel(_PR_SET_CHILD_SUBREAPER, 1)
@@ -52,8 +52,8 @@ def _start_and_wait(orders: int, report: int, ignored: set[signal.Signals]) -> i
         _tell_the_kernel(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
     with open(report, "w") as pipe_back:
-        try:
-            program = subprocess.Popen(command, env=environment, preexec_fn=begin)  # safe: there are no threads here
+        try:  # preexec_fn is safe, there are no threads here; what else was left open for the program stays open
+            program = subprocess.Popen(command, env=environment, preexec_fn=begin, close_fds=False)
         except OSError as error:
             pipe_back.write(f"errno {error.errno}")
             return 1
@@ -61,17 +61,28 @@ def _start_and_wait(orders: int, report: int, ignored: set[signal.Signals]) -> i
     return _wait_for(program.pid)
 
 
+def exit_code(status: int) -> int:
+    """What a shell makes of a wait status: 128 + N where signal N ended the process."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
 def _wait_for(pid: int) -> int:
-    """The exit code as a shell gives it. What else ends here was left behind by the program."""
+    """The program's exit code. What it leaves running then is ended, as srun ends what is left of a step."""
     while True:
         ended, status = os.wait()
         if ended == pid:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+            _kill_children()
+            return exit_code(status)
 
 
-def _end() -> NoReturn:
-    """Kill the children; theirs then become ours, and so on."""
+def _end(*_: object) -> NoReturn:
+    _kill_children()
+    os._exit(1)
+
+
+def _kill_children() -> None:
+    """Kill them and wait for them; theirs then become ours, and so on."""
     while children := _children():
         for pid in children:
             with contextlib.suppress(ProcessLookupError):
@@ -79,7 +90,6 @@ def _end() -> NoReturn:
         for pid in children:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
-    os._exit(128 + signal.SIGKILL)
 
 
 def _children() -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from qpu_executors.errors import ConqureError
 
-from .keeper import END, PASSED_ON, keep
+from .keeper import END, PASSED_ON, exit_code, keep
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # a shell's exit codes
 
@@ -68,7 +68,7 @@ class Program:
         """
         with hearing(self._signal, PASSED_ON):
             self._start(command, environment)
-            self._exit_code = os.waitstatus_to_exitcode(os.waitpid(self._keeper, 0)[1])
+            self._exit_code = exit_code(os.waitpid(self._keeper, 0)[1])
         return self._exit_code
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -96,9 +96,10 @@ def check_program(name: str) -> None:
         raise CannotStart(f"{name!r} is a folder, not a program.", NOT_EXECUTABLE)
     if os.sep in name and os.path.exists(name):
         raise CannotStart(f"{name!r} may not be executed. Allow it: chmod +x {name}", NOT_EXECUTABLE)
-    beside = f" Did you mean ./{name}?" if os.sep not in name and os.path.isfile(name) else ""
-    where = "is no such file" if os.sep in name else "is no such program on the PATH"
-    raise CannotStart(f"{name!r}: there {where}.{beside}", NOT_FOUND)
+    if os.sep in name:
+        raise CannotStart(f"there is no file {name!r}.", NOT_FOUND)
+    beside = f" For the file of this name type ./{name}" if os.path.isfile(name) else ""
+    raise CannotStart(f"there is no program {name!r} on the PATH.{beside}", NOT_FOUND)
 
 
 @contextlib.contextmanager

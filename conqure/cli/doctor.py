@@ -20,11 +20,11 @@ _SIGNS = {"ok": "✓", "absent": "–", "failed": "✗"}
 def doctor(
     site: SiteOption = None,
     engines: Annotated[
-        bool, typer.Option("--engines", help="Also start each engine and run a task through it.")
+        bool, typer.Option("--engines", help="Also start each engine, compile a quantum region, and run them.")
     ] = False,
     json: JSONOption = False,
 ) -> None:
-    """Look at everything CONQURE needs here: Python, packages, drivers, the site, each QPU, the engines.
+    """Look at everything CONQURE needs here: Python, packages, drivers, the site, each QPU, the engines, OpenMP-Q.
 
     Each QPU is opened and runs one tiny circuit. What is missing or broken comes with what to type. The exit code is
     1 if something is broken; an optional package that is absent is no problem.

@@ -103,7 +103,8 @@ def openmpq_run(
                 about = {"program": words, "exit_code": code, "site": served.site.name, "engine": served.engine}
                 json.write_text(json_.dumps(about | figures, indent=2) + "\n")
             if not quiet:
-                _say(served.tally.summary() if figures["tasks"] else _NOTHING)
+                idle = words and code == 0 and not figures["tasks"] and not scripts  # of scripts nobody keeps count
+                _say(_NOTHING if idle else served.tally.summary())
             raise typer.Exit(code)  # as an exception it ends the pool at once: nobody waits for what is left in it
     except CannotStart as error:
         _say(str(error))
@@ -114,13 +115,13 @@ def _serve_only(served: Served) -> int:
     """Say how to join, and wait for Ctrl-C or SIGTERM, which here are the proper end."""
     from ..programs import hearing
 
-    _say(
-        f"serving {len(served.site.qpus)} QPUs of site {served.site.name} until Ctrl-C. To join, type in another shell:"
-    )
-    for name, value in served.variables().items():
-        typer.echo(f"export {name}={shlex.quote(value)}")
     ended = threading.Event()
     with hearing(lambda _: ended.set(), [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]):
+        _say(
+            f"serving {len(served.site.qpus)} QPUs of site {served.site.name} until Ctrl-C. To join, in another shell:"
+        )
+        for name, value in served.variables().items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
         ended.wait()
     return 0
 

@@ -141,7 +141,8 @@ SharedResult guarded(const std::function<SharedResult()> &run) {
   } catch (const std::exception &error) {
     result = failure(OPENMPQ_INTERNAL, error.what());
   }
-  end_if_mandatory(*result);
+  if (result) // nullptr: it goes on elsewhere
+    end_if_mandatory(*result);
   return result;
 }
 

@@ -22,7 +22,8 @@ std::int32_t current_qpu(const void *frame) noexcept;
 
 /// The thread enters a region whose end is not told (clang); frame: of the function that holds the region.
 void enter_for_good(std::int32_t qpu, const void *frame) noexcept;
-void leave_for_good() noexcept;
+/// A classical region is entered: the quantum one before it is over, unless this one is nested in it.
+void leave_for_good(const void *frame) noexcept;
 
 /// The thread is in a region as long as this lives (gcc).
 class InRegion {

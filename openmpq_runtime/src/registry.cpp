@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <mutex>
-#include <shared_mutex>
 #include <unordered_map>
 
 #include "state.hpp"
@@ -15,7 +14,7 @@ namespace {
 constexpr std::size_t looked_at = 512; // bytes of a region's argument: objects that hold circuits are small
 
 struct Registry {
-  std::shared_mutex mutex;
+  std::mutex mutex;
   std::unordered_map<const void *, openmpq_circuit *> circuits;
 };
 
@@ -27,17 +26,17 @@ Registry &registry() { // never destroyed: circuits may be static objects of the
 } // namespace
 
 void remember(const void *address, openmpq_circuit *circuit) {
-  std::unique_lock lock(registry().mutex);
+  std::lock_guard lock(registry().mutex);
   registry().circuits[address] = circuit;
 }
 
 void forget(const void *address) noexcept {
-  std::unique_lock lock(registry().mutex);
+  std::lock_guard lock(registry().mutex);
   registry().circuits.erase(address);
 }
 
 int bind_argument(const void *value, std::size_t size, std::int32_t qpu) noexcept {
-  std::shared_lock lock(registry().mutex);
+  std::lock_guard lock(registry().mutex);
   const auto &circuits = registry().circuits;
   int bound = 0;
   auto bind = [&](const void *address) {

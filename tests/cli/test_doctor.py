@@ -1,5 +1,6 @@
 """`conqure doctor`: what works here, and what to type to fix the rest."""
 
+import shutil
 import sys
 import threading
 import time
@@ -7,9 +8,10 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from conqure import doctor
+from conqure import doctor, openmpq
 from conqure.doctor import ABSENT, FAILED, OK, check_one_engine, check_packages, check_qpu, tiny_task, within
 from conqure.requirements import requirements
+from openmpq_runtime import prefix
 from qpu_executors import QPU, Site, registry
 from qpu_executors.running import HeldDevice
 
@@ -55,7 +57,8 @@ def third_party(monkeypatch):
 def test_all_is_well_on_the_default_site(conqure):
     done = conqure("doctor", "--json")
     checks = done.json
-    assert {check["topic"] for check in checks} == {"python", "packages", "drivers", "site", "qpus", "engines"}
+    topics = {"python", "packages", "drivers", "site", "qpus", "engines", "openmp-q"}
+    assert {check["topic"] for check in checks} == topics
     assert [check["name"] for check in checks if check["state"] == FAILED] == []
     assert done.code == 0
     assert [check["name"] for check in checks if check["topic"] == "qpus"] == [
@@ -147,7 +150,62 @@ def test_an_engine_can_be_tried():
 def test_every_engine_starts_on_this_machine(conqure, monkeypatch):
     done = conqure("doctor", "--engines", "--site", "./lab.toml")
     assert done.out.count("started and ran a circuit") == 3
+    assert done.out.count("a region ran on sv0") == len(openmpq.compilers())
     assert done.code == 0
+
+
+def test_a_library_that_is_not_built_is_absent_and_comes_with_what_to_type(conqure, monkeypatch, folder):
+    monkeypatch.setenv("OPENMPQ_PREFIX", str(folder))
+    done = conqure("doctor", "--site", "./lab.toml")
+    assert (
+        f"  absent  libopenmpq           libopenmpq.so is not in {folder}\n            In a checkout type:" in done.out
+    )
+    assert "make openmpq" in done.out
+    assert done.out.splitlines()[-1].endswith("Not installed: libopenmpq.")
+    assert done.code == 0
+
+
+def test_a_machine_without_compilers_and_mpi_has_them_absent(monkeypatch, folder):
+    monkeypatch.setenv("PATH", str(folder))
+    checks = {check.name: check for check in openmpq.check_openmpq(SITE, start=False)}
+    assert {name: check.state for name, check in checks.items()} == {
+        "libopenmpq": OK,
+        "c++ compiler": ABSENT,
+        "mpi launcher": ABSENT,
+    }
+    assert checks["c++ compiler"].fix == "Name one: OPENMPQ_CXX=…"
+    assert checks["mpi launcher"].fix.startswith("Load the MPI module")
+
+
+def test_a_compiler_that_does_not_compile_regions_is_absent(monkeypatch, folder):
+    (folder / "oldcc").write_text(
+        "#!/bin/sh\n[ $1 = --version ] && echo gcc 3 || { echo error: what is omp >&2; exit 1; }"
+    )
+    (folder / "oldcc").chmod(0o755)
+    monkeypatch.setenv("OPENMPQ_CXX", str(folder / "oldcc"))
+    name = openmpq.compilers()[0]
+    check = openmpq.check_compiler(name, prefix(), SITE, start=True)
+    assert (check.state, check.detail) == (ABSENT, "it does not compile a region: error: what is omp")
+    assert f"OPENMPQ_CXX='{name}' openmpq-c++" in check.fix
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["g++", "clang++-19"])
+def test_a_region_is_compiled_and_runs_on_the_site(compiler):
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed. Type: sudo requirements/system")
+    check = openmpq.check_compiler(compiler, prefix(), SITE, start=True)
+    assert check.state == OK
+    assert check.detail.endswith(": a region ran on sv0")
+
+
+@pytest.mark.slow
+def test_a_region_that_fails_is_a_finding(monkeypatch):
+    monkeypatch.setenv("OMP_TARGET_OFFLOAD", "MANDATORY")
+    busy = Site("one", (QPU("sv0", "statevector", 3, max_shots=10),))  # the region asks for 1024
+    check = openmpq.check_compiler("g++", prefix(), busy, start=True)
+    assert check.state == FAILED
+    assert "a region did not run: " in check.detail
 
 
 def test_a_call_that_hangs_is_left_behind():

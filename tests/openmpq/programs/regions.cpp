@@ -142,26 +142,28 @@ void ways_to_find_the_circuit() {
   expect("array of pointers, first", *both[0], 4);
   expect("array of pointers, second", *both[1], 4);
 
+#ifdef __clang__ // gcc 12 crashes while it compiles this
   auto lambda = [c] {
     one(*c);
     c->execute();
   };
-#pragma omp target device(Quantum(5)) firstprivate(lambda)
+#pragma omp target device(Quantum(5)) map(to : lambda)
   lambda();
   expect("captured by a lambda", *c, 5);
+#endif
 
   in_template(c, 2);
   expect("in a template", *c, 2);
 
-  std::string device;
-#pragma omp target device(Quantum(1)) map(tofrom : device)
+  bool right = false; // gcc 12 cannot map a string
+#pragma omp target device(Quantum(1)) map(tofrom : right)
   {
     QuantumWrapper local(1);
     one(local);
     local.execute();
-    device = local.result().device();
+    right = local.result().device() == name(1);
   }
-  check(device == name(1), "made inside the region", device);
+  check(right, "made inside the region");
 
   openmpq_circuit *handle = c->handle();
 #pragma omp target device(Quantum(3)) firstprivate(handle)

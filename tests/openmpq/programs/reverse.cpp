@@ -16,7 +16,7 @@ int order = 0;
 
 void on_the_host(std::uint64_t *frequencies, double *angle, int *when) {
 #ifdef ORPHANED
-#pragma omp target device(ancestor : 1) map(always, tofrom : frequencies[0 : 2], angle[0 : 1], when[0 : 1])
+#pragma omp target device(ancestor : 1) map(always, tofrom : frequencies[0 : 2], angle[0 : 1], when[0 : 1], order)
 #endif
   {
     if (frequencies[1] < 1024)
@@ -32,7 +32,7 @@ int main() {
   double angle = 0.0;
   std::uint64_t frequencies[2];
   int when = 0, after = 0;
-#pragma omp target device(Quantum) firstprivate(c) map(tofrom : angle, when, after) map(from : frequencies)
+#pragma omp target device(Quantum) firstprivate(c) map(tofrom : angle, when, after, order) map(from : frequencies)
   {
     for (int i = 0; i < 2; ++i) {
       c->clear().rx(angle, 0).measure();
