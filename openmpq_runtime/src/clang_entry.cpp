@@ -58,7 +58,7 @@ OPENMPQ_ENTRY int openmpq___tgt_target_kernel(void *location, std::int64_t devic
     enter_for_good(qpu, __builtin_frame_address(0));
     return run_on_host;
   }
-  leave_for_good();
+  leave_for_good(__builtin_frame_address(0));
   InRuntime in_runtime;
   return there(forward) ? forward(location, device, teams, thread_limit, region, arguments) : run_on_host;
 }

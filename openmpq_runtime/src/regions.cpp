@@ -78,8 +78,10 @@ std::int32_t current_qpu(const void *frame) noexcept {
 void enter_for_good(std::int32_t qpu, const void *frame) noexcept {
   here = {qpu, frame};
 }
-void leave_for_good() noexcept {
-  here = {};
+void leave_for_good(const void *frame) noexcept {
+  if (frame >= here.frame)
+    here = {};
+};
 }
 
 InRegion::InRegion(std::int32_t qpu) noexcept : qpu_before_(here.qpu), frame_before_(here.frame) {
