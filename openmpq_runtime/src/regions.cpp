@@ -81,7 +81,6 @@ void enter_for_good(std::int32_t qpu, const void *frame) noexcept {
 void leave_for_good(const void *frame) noexcept {
   if (frame >= here.frame)
     here = {};
-};
 }
 
 InRegion::InRegion(std::int32_t qpu) noexcept : qpu_before_(here.qpu), frame_before_(here.frame) {
