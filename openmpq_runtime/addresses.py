@@ -43,8 +43,13 @@ class Listener:
             self.close()
             raise
 
+    def stop(self) -> None:
+        """Accept no more; who waits for a connection is woken."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
-        """Stop listening; the socket's file and the token's go."""
+        """The socket, its file and the token's go."""
         if hasattr(self, "socket"):
             self.socket.close()
         if self._path is not None:

@@ -126,12 +126,13 @@ class Bridge:
         with self._lock:
             self._closed = True
             connections, clients = list(self._connections), list(self._clients.values())
-        self._listener.close()
+        self._listener.stop()
         for client in clients:
             client.cancel_all()
         for connection in connections:
             connection.end()
         self._thread.join()
+        self._listener.close()
 
     # -- what connections use --
 
@@ -150,16 +151,16 @@ class Bridge:
             except Exception:
                 log.exception("an observer of the bridge failed in %s", event)
 
-    def script(self, name: object, arguments: tuple[Any, ...], device_id: str) -> Future[Any]:
-        """Submit a script of the owner's folder, to a certain QPU where the pool can be told one."""
-        call: tuple[Any, ...] = (read_script(self.scripts, name), name, *arguments)
+    def submit_script(self, task: QuantumTask, name: str, arrays: dict[str, list[float]]) -> Future[Any]:
+        """Run a script, to a certain QPU where the pool can be told one."""
+        call: tuple[Any, ...] = (task.program, name, arrays, task.shots, task.seed)
         submit_to: Callable[..., Future[Any]] | None = getattr(self.pool, "submit_to", None)
         if submit_to is not None:
-            return submit_to(run_script, call, {}, device_id=device_id)
-        if device_id != "any":
+            return submit_to(run_script, call, {}, device_id=task.device_id, priority=task.priority)
+        if task.device_id != "any":
             raise InvalidTask(
-                f"this pool ({type(self.pool).__name__}) sends scripts to whichever QPU is free, not to {device_id!r}. "
-                "Use device(Quantum) in serial code, or serve a pool of that QPU only."
+                f"this pool ({type(self.pool).__name__}) sends scripts to whichever QPU is free, not to "
+                f"{task.device_id!r}. Use device(Quantum) in serial code, or serve a pool of that QPU only."
             )
         return self.pool.submit(run_script, *call)
 
@@ -175,8 +176,6 @@ class Bridge:
                 if not self._closed:
                     log.warning("the bridge cannot accept a connection: %s", error)
                     time.sleep(SWEEP_S)  # most likely out of file descriptors
-            except ValueError:  # the socket was closed between the look and the call
-                break
             self._sweep()
 
     def _welcome(self, accepted: socket.socket) -> None:
@@ -290,44 +289,54 @@ class Connection(threading.Thread):
         if request is None:
             return
         try:
-            task = QuantumTask(
-                self._programs[slot],
-                "gates",
-                message.get("device_id", "any"),
-                message.get("shots", 1024),
-                message.get("rows"),
-                message.get("seed"),
-                message.get("priority", "MEDIUM"),
-                f"openmpq-{client.client_id[:8]}-{number}",
-            )
+            task = self._task(client, message, number, self._programs[slot], "gates", message.get("rows"))
             future = self._bridge.pool.submit(run, task)
         except Exception as error:  # a bad task, an unknown device, a pool that is shut down
             return client.finish(request, wire.failed(number, error))
+        self._follow(client, request, number, task, future)
+        lend = getattr(future, "lend", None) if message.get("waits") is True else None
+        if lend is not None:  # if it must wait for the QPU, this thread goes on reading, and sees when the client ends
+            lend()
+
+    def _task(
+        self, client: Client, message: dict[str, Any], number: int, program: str, language: str, rows: Any
+    ) -> QuantumTask:
+        return QuantumTask(
+            program,
+            language,
+            message.get("device_id", "any"),
+            message.get("shots", 1024),
+            rows,
+            message.get("seed"),
+            message.get("priority", "MEDIUM"),
+            f"openmpq-{client.client_id[:8]}-{number}",
+        )
+
+    def _follow(self, client: Client, request: Request, number: int, task: QuantumTask, future: Future[Any]) -> None:
+        """Tell the observers, and send the answer when it is there."""
         self._bridge.tell("submitted", task)
         request.future = future
 
         def answer(done: Future[Any]) -> None:
             outcome = _outcome(done)
-            self._bridge.tell("finished", task, outcome)
+            self._bridge.tell("finished", task, outcome if task.language == "gates" else _of_script(task, outcome))
             client.finish(request, _answer(number, outcome))
 
         future.add_done_callback(answer)
-        lend = getattr(future, "lend", None) if message.get("waits") is True else None
-        if lend is not None:  # if it must wait for the QPU, this thread goes on reading, and sees when the client ends
-            lend()
 
     def _script(self, client: Client, message: dict[str, Any]) -> None:
         number, request = self._begin(client, message)
         if request is None:
             return
         try:
-            checked = QuantumTask("-", shots=message.get("shots", 1024), seed=message.get("seed"))
-            arguments = (wire.read_arrays(message.get("arrays")), checked.shots, checked.seed)
-            future = self._bridge.script(message.get("script"), arguments, str(message.get("device_id", "any")))
+            source = (
+                read_script(self._bridge.scripts, message.get("script")) or "\n"
+            )  # an empty one has no main() either
+            task = self._task(client, message, number, source, "python", ((),))
+            future = self._bridge.submit_script(task, str(message["script"]), wire.read_arrays(message.get("arrays")))
         except Exception as error:
             return client.finish(request, wire.failed(number, error))
-        request.future = future
-        future.add_done_callback(lambda done: client.finish(request, _answer(number, _outcome(done))))
+        self._follow(client, request, number, task, future)
 
 
 class Cancelled(ConqureError):
@@ -342,6 +351,16 @@ def _outcome(done: Future[Any]) -> Any:
         return Cancelled()
     error = done.exception()
     return done.result() if error is None else error
+
+
+def _of_script(task: QuantumTask, outcome: Any) -> Any:
+    """What a script did, as observers see it: its time on the QPU, and no counts."""
+    if isinstance(outcome, BaseException):
+        return outcome
+    ended = time.time()
+    run_s = outcome["run_s"]
+    queue_s = max(0.0, ended - run_s - task.created_at)
+    return QuantumResult(task.task_id, outcome["device_id"], (), task.shots, queue_s, run_s, ended - run_s, ended)
 
 
 def _answer(number: int, outcome: Any) -> bytes:

@@ -47,9 +47,9 @@ class Tally:
     def finished(self, task: QuantumTask, outcome: QuantumResult | BaseException) -> None:
         with self._lock:
             if isinstance(outcome, QuantumResult):
-                self._circuits[outcome.device_id] += task.n_rows
+                self._circuits[outcome.device_id] += len(outcome.counts)  # none of a script
                 self._busy_s[outcome.device_id] += outcome.run_s
-                self.shots += task.n_rows * task.shots
+                self.shots += len(outcome.counts) * task.shots
             else:
                 self.failures += 1
 

@@ -94,11 +94,11 @@ void Connection::prove_token(const std::string &token, Deadline deadline) {
     std::string_view got = stream_.peek(32, deadline);
     std::copy(got.begin(), got.end(), answer.begin());
   } catch (const Lost &) {
-    throw Refused{"the pool does not accept our token." + advice};
+    throw Refused{"the pool has another token than ours." + advice};
   }
   stream_.drop(32);
   if (!equal(answer, wanted))
-    throw Refused{"the pool does not know our token." + advice};
+    throw Refused{"the pool has another token than ours." + advice};
 }
 
 void Connection::hello(const Settings &settings, const std::string &client, Deadline deadline) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -63,9 +64,16 @@ GCC, CLANG = COMPILERS[:2]
 
 
 @cache
-def _compiled(compiler: Compiler, source: str, flags: tuple[str, ...], wrapper: str) -> Path:
+def _built() -> Path:
+    """Where the programs of this run of the tests go; removed at its end."""
     folder = Path(mkdtemp(prefix="openmpq-test-"))
-    path = folder / Path(source).stem
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _compiled(compiler: Compiler, source: str, flags: tuple[str, ...], wrapper: str) -> Path:
+    path = Path(mkdtemp(dir=_built())) / Path(source).stem
     standard = ["-std=c++17"] if wrapper == "openmpq-c++" else []
     command = [str(BIN / wrapper), *standard, "-O1", "-Wall", "-Wextra", "-Werror", *flags, *compiler.flags]
     done = subprocess.run(

@@ -12,6 +12,7 @@ int main(int argc, char **argv) {
   double wait = argc > 2 ? std::atof(argv[2]) : 0.0;
   int device = k < 0 ? OPENMPQ_QUANTUM : OPENMPQ_QPU(k);
   std::printf("qpus %d\n", openmpq::num_qpus());
+  std::fflush(stdout);
   QuantumWrapper *c = new QuantumWrapper(2);
   for (int i = 0; i < (wait > 0 ? 2 : 1); ++i) {
 #pragma omp target device(device) firstprivate(c)
