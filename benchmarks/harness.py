@@ -25,6 +25,7 @@ class Measure:
         goal: e.g. ``<= 1.1``; ``None`` if the figure is only reported.
         compared_with: the other side of a ratio, or what stands beside a figure.
         note: absolute figures, or the reason where a goal is missed.
+        series: lines of a picture to draw besides, name to values at 1, 2, …; series_axes: what the axes show.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Measure:
     goal: Goal | None = None
     compared_with: str = ""
     note: str = ""
+    series: Mapping[str, Sequence[float]] | None = None
+    series_axes: tuple[str, str] = ("", "")
 
     @property
     def met(self) -> bool | None:

@@ -32,4 +32,23 @@ def draw(results: Sequence[Measure], folder: Path) -> Path:
     path = folder / "benchmarks.png"
     figure.savefig(path, dpi=130)
     plt.close(figure)
+    for result in results:
+        if result.series:
+            draw_series(result, folder)
+    return path
+
+
+def draw_series(result: Measure, folder: Path) -> Path:
+    """The lines that a measure has beside its figure; the file is named after the measure."""
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for name, values in (result.series or {}).items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", label=name)
+    axes.set_xlabel(result.series_axes[0])
+    axes.set_ylabel(result.series_axes[1])
+    axes.set_ylim(bottom=0)
+    axes.set_title(result.name.partition(":")[0])
+    axes.legend()
+    path = folder / f"{result.name.partition(':')[0].lower().replace(' ', '')}.png"
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
     return path

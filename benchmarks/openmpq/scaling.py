@@ -15,8 +15,9 @@ from .program import Program, program
 THREADS, OFFLOADS, CALL_S, ROUNDS = 6, 60, 0.05, 3
 
 
-def emulated(n: int) -> QPUThreadPool:
-    options = {"driver": "statevector", "job_s": CALL_S}
+def emulated(n: int, call_s: float = CALL_S) -> QPUThreadPool:
+    """So many emulated ion traps."""
+    options = {"driver": "statevector", "job_s": call_s}
     return QPUThreadPool([QPU(f"ion{i}", "emulated", N_QUBITS, options=options) for i in range(n)])
 
 
