@@ -108,11 +108,14 @@ def _remove_stale(path: Path) -> None:
     if not path.is_socket():
         return
     with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        probe.setblocking(False)  # one with many visitors waiting is as much alive
         try:
             probe.connect(str(path))
-        except OSError:
+        except (ConnectionRefusedError, FileNotFoundError):
             path.unlink(missing_ok=True)
             return
+        except OSError:
+            pass
     raise InvalidAddress(
         f"another bridge listens at unix:{path}. Join it with OPENMPQ_POOL=unix:{path}, or use another path."
     )

@@ -12,31 +12,31 @@ import os
 import secrets
 import select
 import socket
-import struct
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+from qpu_executors import selector
 from qpu_executors.device import QPU
-from qpu_executors.errors import ConqureError, InvalidTask
-from qpu_executors.handshake import NotOneOfUs, authenticate
-from qpu_executors.records import QuantumResult, QuantumTask
-from qpu_executors.running import run
+from qpu_executors.errors import InvalidTask
+from qpu_executors.records import QuantumTask
 
 from . import wire
 from .addresses import Listener
-from .clients import Client, Request
+from .clients import Client
+from .connection import HELLO_S, Connection
 from .outbox import Outbox
-from .scripts import read_script, run_script
+from .scripts import run_script
 from .tally import Observer
 
 log = logging.getLogger("openmpq_runtime")
 
-HELLO_S = 10.0  # a connection that has not said who it is by then is closed
 SWEEP_S = 0.25  # how often clients are looked at that have lost their connection
+MAX_GONE = 4096  # clients that are remembered after they were given up
 
 
 @contextlib.contextmanager
@@ -107,8 +107,9 @@ class Bridge:
         self._grace_s, self._max_connections = grace_s, max_connections
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
+        self._gone: OrderedDict[str, Client] = OrderedDict()
         self._connections: set[Connection] = set()
-        self._closed = False
+        self.closed = False
         self._thread = threading.Thread(target=self._accept, name="openmpq-bridge", daemon=True)
         self._thread.start()
 
@@ -124,7 +125,7 @@ class Bridge:
     def close(self) -> None:
         """End all connections and cancel what waits; the pool goes on."""
         with self._lock:
-            self._closed = True
+            self.closed = True
             connections, clients = list(self._connections), list(self._clients.values())
         self._listener.stop()
         for client in clients:
@@ -136,9 +137,13 @@ class Bridge:
 
     # -- what connections use --
 
-    def client(self, client_id: str) -> Client:
-        with self._lock:
-            return self._clients.setdefault(client_id, Client(client_id))
+    def connect(self, client_id: str, outbox: Outbox) -> Client:
+        """The client of this name, whose answers go to this outbox from now on."""
+        with self._lock:  # also while it is connected, so that it is not given up in between
+            client = self._clients.get(client_id) or self._gone.pop(client_id, None) or Client(client_id)
+            self._clients[client_id] = client
+            client.connect(outbox)
+            return client
 
     def forget(self, connection: Connection) -> None:
         with self._lock:
@@ -152,12 +157,12 @@ class Bridge:
                 log.exception("an observer of the bridge failed in %s", event)
 
     def submit_script(self, task: QuantumTask, name: str, arrays: dict[str, list[float]]) -> Future[Any]:
-        """Run a script, to a certain QPU where the pool can be told one."""
+        """Run a script, on a certain QPU where the pool can be told one."""
         call: tuple[Any, ...] = (task.program, name, arrays, task.shots, task.seed)
         submit_to: Callable[..., Future[Any]] | None = getattr(self.pool, "submit_to", None)
         if submit_to is not None:
             return submit_to(run_script, call, {}, device_id=task.device_id, priority=task.priority)
-        if task.device_id != "any":
+        if len(selector.select(task.device_id, self.qpus, "this pool")) < len(self.qpus):
             raise InvalidTask(
                 f"this pool ({type(self.pool).__name__}) sends scripts to whichever QPU is free, not to "
                 f"{task.device_id!r}. Use device(Quantum) in serial code, or serve a pool of that QPU only."
@@ -167,203 +172,47 @@ class Bridge:
     # -- the thread that accepts --
 
     def _accept(self) -> None:
-        while not self._closed:
+        arrival = select.poll()
+        arrival.register(self._listener.socket, select.POLLIN)
+        while not self.closed:
             try:
-                ready, _, _ = select.select([self._listener.socket], [], [], SWEEP_S)
-                if ready:
+                if arrival.poll(SWEEP_S * 1000):
                     self._welcome(self._listener.socket.accept()[0])
-            except OSError as error:
-                if not self._closed:
+            except (OSError, RuntimeError) as error:
+                if not self.closed:
                     log.warning("the bridge cannot accept a connection: %s", error)
-                    time.sleep(SWEEP_S)  # most likely out of file descriptors
+                    time.sleep(SWEEP_S)  # most likely out of file descriptors, or of threads
             self._sweep()
 
     def _welcome(self, accepted: socket.socket) -> None:
-        connection = Connection(self, accepted, self._listener.token)
+        """Start the thread of a connection. One too many is told so, if there are not too many of those as well."""
         with self._lock:
-            full = len(self._connections) >= self._max_connections
-            if not full and not self._closed:
-                self._connections.add(connection)
-        if full:
+            n_connections = len(self._connections)
+            if self.closed or n_connections >= 2 * self._max_connections:
+                return accepted.close()
             text = (
                 f"the bridge has {self._max_connections} connections, its limit. Close some, or raise max_connections."
             )
-            connection.refuse(wire.Refusal(text, "limit"))
-        else:
+            refusal = wire.Refusal(text, "limit") if n_connections >= self._max_connections else None
+            connection = Connection(self, accepted, self._listener.token, refusal)
+            self._connections.add(connection)
+        try:
             connection.start()
+        except RuntimeError:  # no more threads
+            connection.close()
+            raise
 
     def _sweep(self) -> None:
-        """Cancel and forget what clients asked that have been gone for too long."""
+        """Give up clients that have been gone for too long, and connections that do not say who they are."""
         now = time.monotonic()
         with self._lock:
             gone = [c for c in self._clients.values() if c.lost_at is not None and now - c.lost_at > self._grace_s]
             for client in gone:
-                del self._clients[client.client_id]
+                self._gone[client.client_id] = self._clients.pop(client.client_id)
+            while len(self._gone) > MAX_GONE:
+                self._gone.popitem(last=False)
+            silent = [c for c in self._connections if not c.greeted and now - c.since > HELLO_S]
         for client in gone:
-            client.cancel_all()
-
-
-class Connection(threading.Thread):
-    """One connection and the thread that reads it."""
-
-    def __init__(self, bridge: Bridge, accepted: socket.socket, token: bytes | None) -> None:
-        super().__init__(name="openmpq-connection", daemon=True)
-        self._bridge, self._socket, self._token = bridge, accepted, token
-        self._reader = wire.Reader(accepted.recv)
-        self._outbox = Outbox(accepted)
-        self._programs: dict[int, str] = {}
-
-    def refuse(self, refusal: wire.Refusal) -> None:
-        self._outbox.send(wire.refused(refusal))
-        self._socket.close()
-
-    def end(self) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def run(self) -> None:
-        try:
-            self._serve()
-        except (EOFError, OSError, NotOneOfUs):
-            pass  # the program has ended, or was never one of ours
-        except wire.Refusal as refusal:
-            log.warning("a connection was refused: %s", refusal)
-            self._outbox.send(wire.refused(refusal))
-        finally:
-            self._bridge.forget(self)
-            self._socket.close()
-
-    def _serve(self) -> None:
-        self._socket.settimeout(HELLO_S)
-        self._admit()
-        client = self._bridge.client(wire.check_hello(self._reader.message()))
-        self._socket.settimeout(None)
-        bridge = self._bridge
-        client.connect(self._outbox)
-        self._outbox.send(wire.welcome(bridge.server_id, bridge.qpus, bridge.scripts is not None, bridge.max_in_flight))
-        try:
-            while client.wait_for_room(bridge.max_in_flight, self._alive):
-                self._take(client, self._reader.message())
-        finally:
-            client.disconnect(self._outbox)
-
-    def _admit(self) -> None:
-        """Let in whom the kernel or the token says to be ours."""
-        if self._token is not None:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            authenticate(self._socket.sendall, self._reader.exactly, self._token, b"openmpq-server", b"openmpq-client")
-            return
-        _, uid, _ = struct.unpack("3i", self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid not in (0, os.geteuid()):
-            raise wire.Refusal("this bridge serves the user who started it only.")
-
-    def _alive(self) -> bool:
-        """Whether the peer is still there, without reading."""
-        watch = select.poll()
-        watch.register(self._socket, select.POLLRDHUP)
-        return not watch.poll(0)
-
-    def _take(self, client: Client, message: dict[str, Any]) -> None:
-        match message.get("is"):
-            case "submit":
-                self._submit(client, message)
-            case "script":
-                self._script(client, message)
-            case "cancel":
-                client.cancel(wire.whole(message, "request", 1))
-            case other:
-                raise wire.Refusal(f"there is no message {str(other)[:40]!r}. Known: submit, script, cancel.")
-
-    def _begin(self, client: Client, message: dict[str, Any]) -> tuple[int, Request | None]:
-        number = wire.whole(message, "request", 1)
-        return number, client.begin(number, wire.whole(message, "oldest", 1, number))
-
-    def _submit(self, client: Client, message: dict[str, Any]) -> None:
-        slot = wire.whole(message, "slot", 0, wire.SLOTS - 1)
-        if "program" in message:
-            self._programs[slot] = message["program"]
-        elif slot not in self._programs:
-            raise wire.Refusal(f"slot {slot} holds no program on this connection.")
-        number, request = self._begin(client, message)
-        if request is None:
-            return
-        try:
-            task = self._task(client, message, number, self._programs[slot], "gates", message.get("rows"))
-            future = self._bridge.pool.submit(run, task)
-        except Exception as error:  # a bad task, an unknown device, a pool that is shut down
-            return client.finish(request, wire.failed(number, error))
-        self._follow(client, request, number, task, future)
-        lend = getattr(future, "lend", None) if message.get("waits") is True else None
-        if lend is not None:  # if it must wait for the QPU, this thread goes on reading, and sees when the client ends
-            lend()
-
-    def _task(
-        self, client: Client, message: dict[str, Any], number: int, program: str, language: str, rows: Any
-    ) -> QuantumTask:
-        return QuantumTask(
-            program,
-            language,
-            message.get("device_id", "any"),
-            message.get("shots", 1024),
-            rows,
-            message.get("seed"),
-            message.get("priority", "MEDIUM"),
-            f"openmpq-{client.client_id[:8]}-{number}",
-        )
-
-    def _follow(self, client: Client, request: Request, number: int, task: QuantumTask, future: Future[Any]) -> None:
-        """Tell the observers, and send the answer when it is there."""
-        self._bridge.tell("submitted", task)
-        request.future = future
-
-        def answer(done: Future[Any]) -> None:
-            outcome = _outcome(done)
-            self._bridge.tell("finished", task, outcome if task.language == "gates" else _of_script(task, outcome))
-            client.finish(request, _answer(number, outcome))
-
-        future.add_done_callback(answer)
-
-    def _script(self, client: Client, message: dict[str, Any]) -> None:
-        number, request = self._begin(client, message)
-        if request is None:
-            return
-        try:
-            source = (
-                read_script(self._bridge.scripts, message.get("script")) or "\n"
-            )  # an empty one has no main() either
-            task = self._task(client, message, number, source, "python", ((),))
-            future = self._bridge.submit_script(task, str(message["script"]), wire.read_arrays(message.get("arrays")))
-        except Exception as error:
-            return client.finish(request, wire.failed(number, error))
-        self._follow(client, request, number, task, future)
-
-
-class Cancelled(ConqureError):
-    """It was taken back before it ran."""
-
-    kind = "cancelled"
-
-
-def _outcome(done: Future[Any]) -> Any:
-    """What a future gave, or the error it ended with."""
-    if done.cancelled():
-        return Cancelled()
-    error = done.exception()
-    return done.result() if error is None else error
-
-
-def _of_script(task: QuantumTask, outcome: Any) -> Any:
-    """What a script did, as observers see it: its time on the QPU, and no counts."""
-    if isinstance(outcome, BaseException):
-        return outcome
-    ended = time.time()
-    run_s = outcome["run_s"]
-    queue_s = max(0.0, ended - run_s - task.created_at)
-    return QuantumResult(task.task_id, outcome["device_id"], (), task.shots, queue_s, run_s, ended - run_s, ended)
-
-
-def _answer(number: int, outcome: Any) -> bytes:
-    if isinstance(outcome, QuantumResult):
-        return wire.result(number, outcome)
-    return wire.failed(number, outcome) if isinstance(outcome, BaseException) else wire.arrays(number, outcome)
+            client.give_up()
+        for connection in silent:
+            connection.end()

@@ -5,6 +5,7 @@ The program names a file, never its text: what runs is what lies in the folder t
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import traceback
@@ -38,7 +39,7 @@ def read_script(folder: Path | None, name: object) -> str:
         raise ScriptsNotAllowed(f"there is no script {str(name)[:80]!r} in the pool's folder. Known: {known}.")
     if path.stat().st_size > MAX_SCRIPT_BYTES:
         raise ScriptsNotAllowed(f"script {name!r} is larger than 1 MiB.")
-    return path.read_text(encoding="utf-8")
+    return path.read_text(encoding="utf-8") or "\n"  # an empty one has no main() either
 
 
 def run_script(
@@ -69,7 +70,7 @@ def run_script(
         return {"device_id": qpu.device_id, "arrays": arrays, "run_s": time.perf_counter() - started}
     except ConqureError as error:
         raise ScriptFailed(f"script {name!r}{_line(error, name)}: {error}") from error
-    except Exception as error:  # whatever the script does
+    except (Exception, SystemExit) as error:  # whatever the script does
         raise ScriptFailed(f"script {name!r}{_line(error, name)}: {type(error).__name__}: {error}") from error
 
 
@@ -96,8 +97,12 @@ def _floats(key: str, value: Any) -> list[float]:
     if isinstance(value, (int, float)):
         value = [value]
     try:
-        return [float(number) for number in value]
-    except (TypeError, ValueError):
+        numbers = [float(number) for number in value]
+    except (TypeError, ValueError, OverflowError):
         raise ScriptFailed(
             f"main() returned {str(value)[:60]!r} for {key!r}, which is not a list of numbers."
         ) from None
+    for place, number in enumerate(numbers):
+        if not math.isfinite(number):
+            raise ScriptFailed(f"main() returned {number} at {key}[{place}]. Only finite numbers can be sent back.")
+    return numbers

@@ -1,5 +1,6 @@
 #include "agree.hpp"
 
+#ifdef WITH_MPI
 #include <mpi.h>
 
 namespace agree {
@@ -38,3 +39,26 @@ void abort(int code) {
 }
 
 } // namespace agree
+
+#else
+#include <cstdlib>
+
+namespace agree {
+
+int begin(int *, char ***) {
+  return 0;
+}
+int size() {
+  return 1;
+}
+double best(double energy, double *, int) {
+  return energy;
+}
+void end() {}
+void abort(int code) {
+  std::exit(code);
+}
+
+} // namespace agree
+
+#endif

@@ -1,4 +1,7 @@
-// What the ranks of an MPI program say to each other; in a file of its own, see listing2.cpp.
+// What the ranks of an MPI program say to each other; a program built without WITH_MPI is one rank that agrees with
+// itself. In a file of its own because Open MPI's MPI_COMM_WORLD is the address of a variable whose type compilers do
+// not know, and cannot map: it may not appear in a target region, nor (gcc 12) in a function of the same file that a
+// region calls.
 #pragma once
 
 namespace agree {

@@ -2,7 +2,7 @@
 //
 // What differs from the print, and why:
 //  * `device_num` is no clause of the target construct; openmpq/listings.h makes one of it. Portable code writes
-//    device(Quantum + qdev), as listing4.cpp does.
+//    device(Quantum + qdev), or device(Quantum) alone as listing4.cpp does.
 //  * `double qpu_angles[num_qubits] = angles[qdev]` initialises an array from an array; here the values are copied.
 //  * The region's braces are closed, and the circuit is deleted.
 
@@ -20,24 +20,26 @@ int main() {
   std::vector<maxcut::Angles> angles; // angles per QPU and qubit: 2-D array
   for (int q = 0; q < num_qpus; ++q)
     angles.push_back(maxcut::random_angles(unsigned(q)));
-  int failed = 0;
+  bool ok = true;
 
-#pragma omp parallel num_threads(num_qpus) reduction(+ : failed)
+#pragma omp parallel num_threads(num_qpus) reduction(&& : ok)
   for (int i = 0; i < n_iterations; i++) {
     int qdev = omp_get_thread_num();     // one QPU per thread
     double qpu_angles[maxcut::n_angles]; // angles per QPU
     std::copy(angles[std::size_t(qdev)].begin(), angles[std::size_t(qdev)].end(), qpu_angles);
     QuantumWrapper *c = new QuantumWrapper;
+    c->seed(i);
 #pragma omp target device(Quantum) device_num(qdev) firstprivate(c) map(to : qpu_angles)
     {
-      maxcut::ansatz(c, qpu_angles);
+      maxcut::VQE(c, qpu_angles);
       c->execute();
     }
-    failed += !c->ok();
+    ok = maxcut::ran(c) && ok;
+    if (c->ok())
 #pragma omp critical
-    std::printf("thread %d, iteration %d, %s: mean cut %.2f%s\n", qdev, i, c->result().device().c_str(),
-                -maxcut::energy(c->frequencies()), c->error().c_str());
+      std::printf("thread %d, iteration %d, %s: mean cut %.3f\n", qdev, i, c->result().device().c_str(),
+                  -maxcut::energy(c->frequencies()));
     delete c;
   }
-  return failed ? 1 : 0;
+  return ok ? 0 : 1;
 }

@@ -1,6 +1,7 @@
-// MPI + OpenMP-Q: each rank has several threads, each thread a QPU; after each sweep all go on from the best angles.
+// MPI + OpenMP-Q: each rank has several threads, each thread a QPU. After each sweep over the angles all ranks learn
+// the best ones, and the worst start of each rank goes on from there.
 //
-//   openmpq-run -n 2 ./vqe_mpi 3        two ranks of three threads on six QPUs
+//   openmpq-run -n 2 ./vqe_mpi 3        two ranks of three threads, on six QPUs
 
 #include <cstdio>
 #include <cstdlib>
@@ -13,57 +14,68 @@
 
 namespace {
 
-double run(QuantumWrapper *c, maxcut::Angles angles, bool &ok) {
+/// Runs the ansatz on this thread's QPU.
+bool measure(QuantumWrapper *c, maxcut::Angles angles, double &energy) {
   double *values = angles.data();
 #pragma omp target device(Quantum) firstprivate(c) map(to : values[0 : maxcut::n_angles])
   {
     c->clear();
-    maxcut::ansatz(c, values);
+    maxcut::VQE(c, values);
     c->execute();
   }
-  if (!c->ok())
-    std::fprintf(stderr, "%s: %s\n", openmpq_status_name(c->status()), c->error().c_str());
-  ok = ok && c->ok();
-  return maxcut::energy(c->frequencies());
+  energy = maxcut::energy(c->frequencies());
+  return maxcut::ran(c);
+}
+
+/// One sweep: each angle once, and the energy at the end. Says on which QPU.
+bool sweep(maxcut::Rotosolve &solver, double &energy, std::string &qpu, int seed) {
+  QuantumWrapper *c = new QuantumWrapper(maxcut::n_vertices);
+  bool ok = true;
+  for (int i = 0; i < 3 * maxcut::n_angles && ok; ++i) {
+    c->seed(1000 * seed + i);
+    ok = measure(c, solver.ask(), energy);
+    solver.tell(energy);
+  }
+  ok = ok && measure(c, solver.ask(), energy);
+  qpu = c->result().device();
+  delete c;
+  return ok;
 }
 
 } // namespace
 
 int main(int argc, char **argv) {
-  int rank = agree::begin(&argc, &argv);
-  int threads = argc > 1 ? std::atoi(argv[1]) : std::max(1, openmpq::num_qpus() / agree::size());
+  const int rank = agree::begin(&argc, &argv);
+  const int threads = argc > 1 ? std::max(1, std::atoi(argv[1])) : std::max(1, openmpq::num_qpus() / agree::size());
+  std::vector<maxcut::Rotosolve> solvers;
+  for (int t = 0; t < threads; ++t)
+    solvers.emplace_back(maxcut::random_angles(unsigned(rank * threads + t + 1)));
+  std::vector<double> energies(std::size_t(threads), 0.0);
+  std::vector<std::string> qpus(std::size_t(threads), "");
   maxcut::Angles best{};
   double lowest = 0.0;
-  bool ok = true;
-  for (int sweep = 0; sweep < 2; ++sweep) {
-    double rank_lowest = 1.0;
-    maxcut::Angles rank_best{};
+  for (int round = 0; round < 3; ++round) {
+    bool ok = true;
 #pragma omp parallel num_threads(threads) reduction(&& : ok)
     {
-      int worker = rank * threads + omp_get_thread_num();
-      // All begin somewhere else; then one goes on from the best and the others from near it.
-      maxcut::Angles angles = sweep ? best : maxcut::random_angles(unsigned(worker) + 1);
-      for (int k = 0; sweep && worker && k < maxcut::n_angles; ++k)
-        angles[std::size_t(k)] += 0.2 * maxcut::random_angles(unsigned(worker))[std::size_t(k)];
-      QuantumWrapper *c = new QuantumWrapper(maxcut::n_vertices);
-      for (int k = 0; k < maxcut::n_angles && ok; ++k)
-        maxcut::rotosolve_step(angles, k, [&](const maxcut::Angles &at) { return run(c, at, ok); });
-      double energy = run(c, angles, ok);
-      delete c;
-#pragma omp critical
-      if (energy < rank_lowest) {
-        rank_lowest = energy;
-        rank_best = angles;
-      }
+      std::size_t t = std::size_t(omp_get_thread_num());
+      int seed = (round * agree::size() + rank) * threads + int(t);
+      ok = sweep(solvers[t], energies[t], qpus[t], seed);
     }
     if (!ok)
       agree::abort(1);
-    lowest = agree::best(rank_lowest, rank_best.data(), maxcut::n_angles);
-    best = rank_best;
+    auto [first, last] = std::minmax_element(energies.begin(), energies.end());
+    best = solvers[std::size_t(first - energies.begin())].ask();
+    lowest = agree::best(*first, best.data(), maxcut::n_angles);
+    solvers[std::size_t(last - energies.begin())].go_on_from(best);
   }
   double check = 0.0; // the same on all ranks
   for (double angle : best)
     check += angle;
-  std::printf("rank %d: mean cut %.3f of %d, angles sum to %.12f\n", rank, -lowest, maxcut::best_cut, check);
+  std::string used;
+  for (const std::string &qpu : qpus)
+    used += " " + qpu;
+  std::printf("rank %d on%s: mean cut %.3f of %d, angles sum to %.12f\n", rank, used.c_str(), -lowest, maxcut::best_cut,
+              check);
   agree::end();
 }

@@ -55,10 +55,10 @@ OPENMPQ_ENTRY int openmpq___tgt_target_kernel(void *location, std::int64_t devic
   if (qpu != nowhere) {
     if (arguments)
       bind(*static_cast<KernelArguments *>(arguments), qpu);
-    enter_for_good(qpu, __builtin_frame_address(0));
+    enter_for_good(qpu, __builtin_frame_address(0), __builtin_return_address(0));
     return run_on_host;
   }
-  leave_for_good(__builtin_frame_address(0));
+  leave_for_good(__builtin_frame_address(0), __builtin_return_address(0));
   InRuntime in_runtime;
   return there(forward) ? forward(location, device, teams, thread_limit, region, arguments) : run_on_host;
 }

@@ -207,14 +207,17 @@ Expectation expectation(openmpq_circuit &state, const std::vector<openmpq_term> 
     return failure(OPENMPQ_OK, "");
   });
   std::vector<std::future<SharedResult>> results; // all groups at once: a pool may have several QPUs
-  for (const Group &each : groups) {
+  const std::int64_t seed = state.seed; // the same for all groups would make their errors add up
+  for (std::size_t i = 0; i < groups.size(); ++i) {
     Circuit measured = state.circuit;
-    measure_in_basis(measured, each);
+    measure_in_basis(measured, groups[i]);
+    state.seed = seed < 0 ? seed : (seed % 0x7fffffff + std::int64_t(i) * 1'000'003) % 0x7fffffff;
     auto promise = std::make_shared<std::promise<SharedResult>>();
     results.push_back(promise->get_future());
     execute_circuit_async(state, measured, rows, here,
                           [promise](SharedResult result) { promise->set_value(std::move(result)); });
   }
+  state.seed = seed;
   for (std::size_t i = 0; i < results.size(); ++i) {
     SharedResult result = results[i].get();
     if (state.last->status == OPENMPQ_OK)

@@ -27,6 +27,10 @@ bool join(std::string &basis, const std::string &paulis) {
   return true;
 }
 
+bool is_identity(const Term &term) {
+  return term.paulis.find_first_not_of('I') == std::string::npos;
+}
+
 /// The term's value, 1 or -1, for an outcome in the group's basis: the parity of the bits it looks at.
 double sign(const std::string &paulis, const std::string &bits) {
   bool odd = false;
@@ -63,18 +67,23 @@ void measure_in_basis(Circuit &circuit, const Group &group) {
 }
 
 Estimate estimate(const Group &group, const Counts &counts) {
-  double shots = 0.0, sum = 0.0, squares = 0.0;
+  double constant = 0.0; // what no outcome changes stays out of the sums, where it could only be rounded
+  for (const Term &term : group.terms)
+    constant += is_identity(term) ? term.coefficient : 0.0;
+  std::vector<double> values; // of the whole group in one shot: its terms are not independent of each other
+  double shots = 0.0, mean = 0.0, squares = 0.0;
   for (const auto &[bits, n] : counts) {
-    double value = 0.0; // of the whole group in this shot: its terms are not independent of each other
+    double value = 0.0;
     for (const Term &term : group.terms)
-      value += term.coefficient * sign(term.paulis, bits);
+      value += is_identity(term) ? 0.0 : term.coefficient * sign(term.paulis, bits);
+    values.push_back(value);
     shots += double(n);
-    sum += double(n) * value;
-    squares += double(n) * value * value;
+    mean += double(n) * value;
   }
-  double mean = sum / shots;
-  double variance = std::max(0.0, squares / shots - mean * mean);
-  return {mean, shots > 1 ? variance / (shots - 1) : variance};
+  mean /= std::max(shots, 1.0);
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    squares += double(counts[k].second) * (values[k] - mean) * (values[k] - mean);
+  return {constant + mean, squares / std::max(shots - 1.0, 1.0) / std::max(shots, 1.0)};
 }
 
 } // namespace openmpq

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <dlfcn.h>
+#include <unwind.h>
 
 #include "client.hpp"
 #include "settings.hpp"
@@ -13,7 +14,8 @@ namespace {
 
 struct Here {
   std::int32_t qpu = nowhere;
-  const void *frame = nullptr; // of the function that holds the region; nullptr: the region ends by itself
+  const void *frame = nullptr;  // of the function that holds the region; nullptr: the region ends by itself
+  const void *caller = nullptr; // an address in that function's code
 };
 
 thread_local Here here;
@@ -75,19 +77,22 @@ std::int32_t current_qpu(const void *frame) noexcept {
   return over ? nowhere : here.qpu;
 }
 
-void enter_for_good(std::int32_t qpu, const void *frame) noexcept {
-  here = {qpu, frame};
+void enter_for_good(std::int32_t qpu, const void *frame, const void *caller) noexcept {
+  here = {qpu, frame, caller};
 }
-void leave_for_good(const void *frame) noexcept {
-  if (frame >= here.frame)
+void leave_for_good(const void *frame, const void *caller) noexcept {
+  // Frames alone do not tell: a function's stack grows with each of its regions (clang 16).
+  auto function = [](const void *code) { return _Unwind_FindEnclosingFunction(const_cast<void *>(code)); };
+  if (here.frame && (frame >= here.frame || function(caller) == function(here.caller)))
     here = {};
 }
 
-InRegion::InRegion(std::int32_t qpu) noexcept : qpu_before_(here.qpu), frame_before_(here.frame) {
-  here = {qpu, nullptr};
+InRegion::InRegion(std::int32_t qpu) noexcept
+    : qpu_before_(here.qpu), frame_before_(here.frame), caller_before_(here.caller) {
+  here = {qpu};
 }
 InRegion::~InRegion() {
-  here = {qpu_before_, frame_before_};
+  here = {qpu_before_, frame_before_, caller_before_};
 }
 
 InRuntime::InRuntime() noexcept {

@@ -20,10 +20,11 @@ std::int32_t region_target(std::int64_t device, std::int64_t thread_limit) noexc
 /// Where the calling thread is; frame: of the function of the C interface that asks.
 std::int32_t current_qpu(const void *frame) noexcept;
 
-/// The thread enters a region whose end is not told (clang); frame: of the function that holds the region.
-void enter_for_good(std::int32_t qpu, const void *frame) noexcept;
-/// A classical region is entered: the quantum one before it is over, unless this one is nested in it.
-void leave_for_good(const void *frame) noexcept;
+/// The thread enters a region whose end is not told (clang); frame: of the entry point that the function which holds
+/// the region calls; caller: where it returns to.
+void enter_for_good(std::int32_t qpu, const void *frame, const void *caller) noexcept;
+/// A classical region is entered: the quantum one before it is over, unless this one is in a function that it calls.
+void leave_for_good(const void *frame, const void *caller) noexcept;
 
 /// The thread is in a region as long as this lives (gcc).
 class InRegion {
@@ -35,7 +36,7 @@ public:
 
 private:
   std::int32_t qpu_before_;
-  const void *frame_before_;
+  const void *frame_before_, *caller_before_;
 };
 
 /// libomptarget calls its own functions through names that may be ours: while this lives, they are answered as the real

@@ -1,217 +1,169 @@
 #include "statevector.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <random>
 #include <unordered_map>
+
+#include "amplitudes.hpp"
 
 namespace openmpq {
 
 namespace {
 
-using Random = std::mt19937_64;
+using Kind = Circuit::Kind;
 
-double uniform(Random &random) {
-  return std::uniform_real_distribution<double>()(random);
-}
+/// What of a circuit has to be simulated. Measurements that no gate follows become reads: they leave the state alone
+/// and are sampled together at the end.
+struct Plan {
+  struct Step {
+    const Circuit::Op *gate; // or nullptr: the qubit is measured into the bit, or it is reset
+    std::int32_t qubit, bit;
+  };
+  struct Read {
+    std::int32_t qubit, bit;
+  };
+  static constexpr std::int32_t no_bit = -1;
 
-/// The state of all qubits; qubit q is bit q of an index.
-class State {
-public:
-  explicit State(int n_qubits) : amplitudes_(std::size_t(1) << n_qubits) { amplitudes_[0] = 1.0; }
-
-  void apply(const Gate &gate, const std::int32_t *qubits, const double *angles) {
-    Complex matrix[64];
-    gate.matrix(angles, matrix);
-    if (gate.n_qubits == 1)
-      apply_one(matrix, std::size_t(1) << qubits[0]);
-    else
-      apply_many(matrix, gate.n_qubits, qubits);
+  explicit Plan(const Circuit &circuit)
+      : used_(std::size_t(circuit.n_qubits())), changed_(used_.size()), written_(std::size_t(circuit.n_bits())) {
+    for (auto op = circuit.ops().rbegin(); op != circuit.ops().rend(); ++op)
+      add(circuit, *op);
+    std::reverse(steps.begin(), steps.end());
   }
 
-  /// Measures a qubit: the outcome, after which the state has collapsed.
-  bool measure(std::int32_t qubit, Random &random) {
-    std::size_t bit = std::size_t(1) << qubit;
-    double one = 0.0;
-    for (std::size_t k = 0; k < amplitudes_.size(); ++k)
-      one += k & bit ? std::norm(amplitudes_[k]) : 0.0;
-    bool outcome = uniform(random) < one;
-    double scale = 1.0 / std::sqrt(outcome ? one : 1.0 - one);
-    for (std::size_t k = 0; k < amplitudes_.size(); ++k)
-      amplitudes_[k] *= bool(k & bit) == outcome ? scale : 0.0;
-    return outcome;
-  }
-
-  void flip(std::int32_t qubit) { apply(*find_gate("x"), &qubit, nullptr); }
-
-  /// The probabilities, summed up from the first state on.
-  std::vector<double> cumulative() const {
-    std::vector<double> sums(amplitudes_.size());
-    double sum = 0.0;
-    for (std::size_t k = 0; k < sums.size(); ++k)
-      sums[k] = sum += std::norm(amplitudes_[k]);
-    return sums;
-  }
+  std::vector<Step> steps;
+  std::vector<Read> reads;
 
 private:
-  void apply_one(const Complex *m, std::size_t bit) {
-    for (std::size_t high = 0; high < amplitudes_.size(); high += 2 * bit)
-      for (std::size_t k = high; k < high + bit; ++k) {
-        Complex a = amplitudes_[k], b = amplitudes_[k + bit];
-        amplitudes_[k] = m[0] * a + m[1] * b;
-        amplitudes_[k + bit] = m[2] * a + m[3] * b;
-      }
-  }
-
-  void apply_many(const Complex *m, int n, const std::int32_t *qubits) {
-    const int size = 1 << n;
-    std::size_t offsets[8], mask = 0;
-    for (int k = 0; k < size; ++k) {
-      offsets[k] = 0;
-      for (int q = 0; q < n; ++q)
-        offsets[k] |= k >> q & 1 ? std::size_t(1) << qubits[q] : 0;
-      mask |= offsets[k];
-    }
-    Complex in[8];
-    for (std::size_t base = 0; base < amplitudes_.size(); ++base) {
-      if (base & mask)
-        continue;
-      for (int k = 0; k < size; ++k)
-        in[k] = amplitudes_[base | offsets[k]];
-      for (int row = 0; row < size; ++row) {
-        Complex sum = 0.0;
-        for (int column = 0; column < size; ++column)
-          sum += m[row * size + column] * in[column];
-        amplitudes_[base | offsets[row]] = sum;
-      }
+  // From the last operation to the first: what comes later decides.
+  void add(const Circuit &circuit, const Circuit::Op &op) {
+    if (op.kind == Kind::gate)
+      steps.push_back({&op, 0, no_bit});
+    std::int32_t bit = op.kind == Kind::measure ? circuit.bit_offset(op.register_) + op.first_bit : no_bit;
+    for (std::uint32_t k = op.n_qubits; k-- > 0;) {
+      std::int32_t qubit = circuit.qubits()[op.first_qubit + k];
+      if (op.kind == Kind::gate)
+        used_[std::size_t(qubit)] = changed_[std::size_t(qubit)] = true;
+      else if (op.kind == Kind::reset)
+        reset(qubit);
+      else if (op.kind == Kind::measure)
+        measure(qubit, bit + std::int32_t(k));
     }
   }
 
-  std::vector<Complex> amplitudes_;
+  void reset(std::int32_t qubit) {
+    if (!used_[std::size_t(qubit)])
+      return;
+    steps.push_back({nullptr, qubit, no_bit});
+    changed_[std::size_t(qubit)] = true;
+  }
+
+  void measure(std::int32_t qubit, std::int32_t bit) {
+    if (changed_[std::size_t(qubit)])
+      steps.push_back({nullptr, qubit, bit});
+    else if (!written_[std::size_t(bit)])
+      reads.push_back({qubit, bit});
+    used_[std::size_t(qubit)] = written_[std::size_t(bit)] = true;
+  }
+
+  std::vector<bool> used_, changed_; // qubits: whether anything comes later, and whether that changes their state
+  std::vector<bool> written_;        // bits
 };
 
-/// One row of values for a circuit, run as often as asked.
+/// The bit string: bit 0 rightmost, registers separated by a space, the first one rightmost.
+struct Key {
+  explicit Key(const Circuit &circuit) {
+    for (const Circuit::Register &each : circuit.registers()) {
+      if (&each != &circuit.registers().front())
+        zeros += ' ';
+      for (std::int32_t k = 0; k < each.size; ++k, zeros += '0')
+        places.push_back(zeros.size());
+    }
+    std::reverse(zeros.begin(), zeros.end());
+    for (std::size_t &place : places)
+      place = zeros.size() - 1 - place;
+  }
+
+  std::string zeros;
+  std::vector<std::size_t> places; // of each bit
+};
+
+/// One row of values for a circuit. Shots stay together until a measurement in the middle parts them.
 class Run {
 public:
-  Run(const Circuit &circuit, const double *row, Random &random)
-      : circuit_(circuit), row_(row), random_(random), bits_(std::size_t(circuit.n_bits())) {}
+  Run(const Circuit &circuit, const Plan &plan, const Key &key, const double *row, Random &random)
+      : circuit_(circuit), plan_(plan), key_(key), row_(row), random_(random) {}
 
   Counts counts(std::int64_t shots) {
-    std::size_t first = first_not_gate();
-    State state(circuit_.n_qubits());
-    apply_until(state, first);
-    return is_final(first) ? sample(state, shots) : repeat(state, first, shots);
+    follow(Amplitudes(circuit_.n_qubits()), 0, key_.zeros, shots);
+    return {counts_.begin(), counts_.end()};
   }
 
 private:
-  std::size_t first_not_gate() const {
-    const auto &ops = circuit_.ops();
-    auto stop = [](const Circuit::Op &op) {
-      return op.kind == Circuit::Kind::measure || op.kind == Circuit::Kind::reset;
-    };
-    return std::size_t(std::find_if(ops.begin(), ops.end(), stop) - ops.begin());
+  void follow(Amplitudes state, std::size_t step, std::string bits, std::int64_t shots) {
+    for (; step < plan_.steps.size(); ++step)
+      if (const Circuit::Op *gate = plan_.steps[step].gate)
+        apply(*gate, state);
+      else
+        shots = part(state, step, bits, shots);
+    state.sample(shots, random_, [&](std::size_t index, std::int64_t n) {
+      for (const Plan::Read &read : plan_.reads)
+        write(bits, read.bit, index >> read.qubit & 1);
+      counts_[bits] += std::uint64_t(n);
+    });
   }
 
-  /// Whether from this operation on there are only measurements, and each bit is written at most once.
-  bool is_final(std::size_t first) const {
-    std::vector<bool> written(bits_.size());
-    for (std::size_t k = first; k < circuit_.ops().size(); ++k) {
-      const Circuit::Op &op = circuit_.ops()[k];
-      if (op.kind == Circuit::Kind::barrier)
-        continue;
-      if (op.kind != Circuit::Kind::measure)
-        return false;
-      for (std::size_t bit = first_bit(op); bit < first_bit(op) + op.n_qubits; ++bit) {
-        if (written[bit])
-          return false;
-        written[bit] = true;
-      }
-    }
-    return true;
-  }
-
-  std::size_t first_bit(const Circuit::Op &op) const {
-    return std::size_t(circuit_.bit_offset(op.register_) + op.first_bit);
-  }
-
-  const std::int32_t *qubits(const Circuit::Op &op) const { return circuit_.qubits().data() + op.first_qubit; }
-
-  void apply(State &state, const Circuit::Op &op) {
+  void apply(const Circuit::Op &op, Amplitudes &state) {
     double angles[4];
     for (std::uint32_t k = 0; k < op.n_angles; ++k)
       angles[k] = value(circuit_.angles()[op.first_angle + k], row_);
-    state.apply(*op.gate, qubits(op), angles);
+    state.apply(*op.gate, circuit_.qubits().data() + op.first_qubit, angles);
   }
 
-  void apply_until(State &state, std::size_t end) {
-    for (std::size_t k = 0; k < end; ++k)
-      if (circuit_.ops()[k].kind == Circuit::Kind::gate)
-        apply(state, circuit_.ops()[k]);
-  }
-
-  Counts sample(const State &state, std::int64_t shots) {
-    std::vector<double> sums = state.cumulative();
-    std::unordered_map<std::size_t, std::uint64_t> seen; // states, restricted to what is measured
-    std::size_t measured = 0;
-    for (const Circuit::Op &op : circuit_.ops())
-      for (std::uint32_t k = 0; op.kind == Circuit::Kind::measure && k < op.n_qubits; ++k)
-        measured |= std::size_t(1) << qubits(op)[k];
-    for (std::int64_t shot = 0; shot < shots; ++shot) {
-      auto drawn = std::upper_bound(sums.begin(), sums.end() - 1, uniform(random_) * sums.back());
-      ++seen[std::size_t(drawn - sums.begin()) & measured];
+  /// Measures: follows the rarer outcome to the end, if there is one, and leaves the other; so no more than log2(shots)
+  /// states are kept at a time. Returns how many shots saw the other.
+  std::int64_t part(Amplitudes &state, std::size_t step, std::string &bits, std::int64_t shots) {
+    double one = state.probability(plan_.steps[step].qubit);
+    std::int64_t ones = 0;
+    for (std::int64_t shot = 0; shot < shots; ++shot)
+      ones += uniform(random_) < one;
+    bool often = 2 * ones > shots;
+    std::int64_t rare = std::min(ones, shots - ones);
+    if (rare) {
+      Amplitudes other = state;
+      std::string other_bits = bits;
+      collapse(other, plan_.steps[step], other_bits, !often, one);
+      follow(std::move(other), step + 1, std::move(other_bits), rare);
     }
-    Counts counts;
-    for (auto [index, n] : seen) {
-      for (const Circuit::Op &op : circuit_.ops())
-        for (std::uint32_t k = 0; op.kind == Circuit::Kind::measure && k < op.n_qubits; ++k)
-          bits_[first_bit(op) + k] = index >> qubits(op)[k] & 1;
-      counts.emplace_back(key(), n);
-    }
-    return counts;
+    collapse(state, plan_.steps[step], bits, often, one);
+    return shots - rare;
   }
 
-  Counts repeat(const State &start, std::size_t first, std::int64_t shots) {
-    std::unordered_map<std::string, std::uint64_t> seen;
-    for (std::int64_t shot = 0; shot < shots; ++shot) {
-      State state = start;
-      std::fill(bits_.begin(), bits_.end(), false);
-      for (std::size_t k = first; k < circuit_.ops().size(); ++k)
-        step(state, circuit_.ops()[k]);
-      ++seen[key()];
-    }
-    return {seen.begin(), seen.end()};
+  void collapse(Amplitudes &state, const Plan::Step &step, std::string &bits, bool outcome, double one) {
+    state.collapse(step.qubit, outcome, outcome ? one : 1.0 - one);
+    if (step.bit != Plan::no_bit)
+      write(bits, step.bit, outcome);
+    else if (outcome)
+      state.apply(*find_gate("x"), &step.qubit, nullptr);
   }
 
-  void step(State &state, const Circuit::Op &op) {
-    if (op.kind == Circuit::Kind::gate)
-      apply(state, op);
-    for (std::uint32_t k = 0; op.kind == Circuit::Kind::measure && k < op.n_qubits; ++k)
-      bits_[first_bit(op) + k] = state.measure(qubits(op)[k], random_);
-    for (std::uint32_t k = 0; op.kind == Circuit::Kind::reset && k < op.n_qubits; ++k)
-      if (state.measure(qubits(op)[k], random_))
-        state.flip(qubits(op)[k]);
-  }
-
-  /// The bit string: bit 0 rightmost, registers separated by a space, the first one rightmost.
-  std::string key() const {
-    std::string text;
-    std::size_t bit = 0;
-    for (const Circuit::Register &each : circuit_.registers()) {
-      if (bit)
-        text += ' ';
-      for (std::int32_t k = 0; k < each.size; ++k)
-        text += bits_[bit++] ? '1' : '0';
-    }
-    std::reverse(text.begin(), text.end());
-    return text;
+  void write(std::string &bits, std::int32_t bit, bool value) const {
+    bits[key_.places[std::size_t(bit)]] = value ? '1' : '0';
   }
 
   const Circuit &circuit_;
+  const Plan &plan_;
+  const Key &key_;
   const double *row_;
   Random &random_;
-  std::vector<bool> bits_;
+  std::unordered_map<std::string, std::uint64_t> counts_;
 };
+
+Random random_from(std::int64_t seed) {
+  if (seed >= 0)
+    return Random(std::uint64_t(seed));
+  std::random_device device;
+  return Random(std::uint64_t(device()) << 32 | device());
+}
 
 } // namespace
 
@@ -222,10 +174,12 @@ Result simulate(const Circuit &circuit, const double *rows, std::size_t n_rows, 
                   std::to_string(max_host_qubits) +
                   ". Start the program with openmpq-run on a site with a larger QPU."};
   auto started = std::chrono::steady_clock::now();
-  Random random(seed < 0 ? std::random_device()() : std::uint64_t(seed));
+  Random random = random_from(seed);
+  const Plan plan(circuit);
+  const Key key(circuit);
   Result result;
   for (std::size_t row = 0; row < n_rows; ++row)
-    result.counts.push_back(Run(circuit, rows + row * n_columns, random).counts(shots));
+    result.counts.push_back(Run(circuit, plan, key, rows + row * n_columns, random).counts(shots));
   result.n_bits = circuit.n_bits();
   result.shots = shots;
   result.device = "host";

@@ -45,3 +45,24 @@ TEST_CASE("the variance knows that terms of a group depend on each other") {
   Estimate opposite = estimate(group, {{"01", 50}, {"10", 50}}); // 2 or -2
   CHECK(opposite.variance == doctest::Approx(4.0 / 99));
 }
+
+TEST_CASE("an identity adds its coefficient, however large, and no error") {
+  Group group = openmpq::group({{1e9, "II"}, {1e-3, "ZI"}, {1e-3, "IZ"}}, 2).at(0);
+  Estimate sure = estimate(group, {{"00", 100}});
+  CHECK(sure.value == 1e9 + 2e-3);
+  CHECK(sure.variance == 0.0);
+  Estimate mixed = estimate(group, {{"00", 50}, {"01", 50}}); // ZI is 1, IZ is 1 or -1
+  CHECK(mixed.variance == doctest::Approx(1e-6 / 99).epsilon(1e-9));
+}
+
+TEST_CASE("only identities take one group, and none where there is another") {
+  CHECK(openmpq::group({{1, "II"}, {2, "II"}}, 2).size() == 1);
+  CHECK(openmpq::group({{1, "II"}, {2, "ZX"}}, 2).size() == 1);
+  CHECK(openmpq::group({}, 2).empty());
+}
+
+TEST_CASE("one shot is an estimate whose error is not known, nor infinite") {
+  Estimate once = estimate(openmpq::group({{3.0, "Z"}}, 1).at(0), {{"1", 1}});
+  CHECK(once.value == -3.0);
+  CHECK(once.variance == 0.0);
+}

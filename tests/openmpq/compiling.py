@@ -24,16 +24,23 @@ _OLD = REPOSITORY / "build" / "llvm-16" / "usr" / "lib" / "llvm-16"  # requireme
 
 @dataclass(frozen=True)
 class Compiler:
-    """A family's C++ and C compilers, and the flags that this installation needs."""
+    """A family's compilers, and the flags that this installation needs."""
 
     name: str
     cxx: str
     c: str
+    fortran: str | None = None
     flags: tuple[str, ...] = ()
 
     @property
     def is_clang(self) -> bool:
         return "clang" in self.name
+
+    @property
+    def libomptarget(self) -> tuple[str, ...]:
+        """What clang's target constructs need to be linked where nothing stands in for it; gcc has it in libgomp."""
+        lib = "/usr/lib/llvm-19/lib"
+        return (f"-L{lib}", f"-Wl,-rpath,{lib}", "-lomptarget") if self.is_clang else ()
 
     def require(self) -> None:
         """Skip the test where the compiler is missing; in CI that is a failure."""
@@ -42,25 +49,23 @@ class Compiler:
             missing(f"{self.cxx} is not installed. Type: sudo requirements/system")
 
     def compile(self, source: str, *flags: str, wrapper: str = "openmpq-c++") -> Path:
-        """The program of a file in ``programs/``; compiled once for the same flags."""
+        """The program of a file in ``programs/``; compiled once for the same flags, which may name further files."""
         self.require()
         return _compiled(self, source, flags, wrapper)
 
     def environment(self) -> dict[str, str]:
-        return os.environ | {"OPENMPQ_CXX": self.cxx, "OPENMPQ_CC": self.c}
+        fortran = {"OPENMPQ_FC": self.fortran} if self.fortran else {}
+        return os.environ | {"OPENMPQ_CXX": self.cxx, "OPENMPQ_CC": self.c} | fortran
 
 
-COMPILERS = (
-    Compiler("g++-12", "g++-12", "gcc-12"),
-    Compiler("clang-19", "clang++-19", "clang-19"),
-    Compiler(
-        "clang-16",
-        "clang++-16",
-        "clang-16",
-        (f"-isystem{_OLD}/lib/clang/16/include", f"-L{_OLD}/lib", f"-Wl,-rpath,{_OLD}/lib"),
-    ),
+GCC = Compiler("g++-12", "g++-12", "gcc-12", "gfortran-12")
+CLANG = Compiler("clang-19", "clang++-19", "clang-19")
+OLD_CLANG = Compiler(
+    "clang-16",
+    "clang++-16",
+    "clang-16",
+    flags=(f"-isystem{_OLD}/lib/clang/16/include", f"-L{_OLD}/lib", f"-Wl,-rpath,{_OLD}/lib"),
 )
-GCC, CLANG = COMPILERS[:2]
 
 
 @cache
@@ -79,6 +84,7 @@ def _compiled(compiler: Compiler, source: str, flags: tuple[str, ...], wrapper: 
     done = subprocess.run(
         [*command, str(PROGRAMS / source), "-o", str(path)],
         env=compiler.environment(),
+        cwd=path.parent,  # where a Fortran module goes
         capture_output=True,
         text=True,
     )

@@ -7,7 +7,7 @@ import pytest
 from openmpq_runtime import Bridge, serve
 from qpu_executors import QPU, QPUThreadPool
 
-from .compiling import COMPILERS, Compiler
+from .compiling import CLANG, GCC, OLD_CLANG, Compiler
 
 SIX = [QPU(f"sv{k}", "statevector", 14) for k in range(6)]
 
@@ -17,6 +17,9 @@ def six() -> Iterator[Bridge]:
     """A bridge to six state vectors."""
     with QPUThreadPool(SIX) as pool, serve(pool) as bridge:
         yield bridge
+
+
+COMPILERS = [GCC, CLANG, pytest.param(OLD_CLANG, marks=pytest.mark.slow)]  # two are enough for `make check`
 
 
 @pytest.fixture(params=COMPILERS, ids=lambda compiler: compiler.name, scope="session")

@@ -75,7 +75,7 @@ def test_welcome_says_what_there_is(bridge: Bridge) -> None:
 def test_a_program_is_sent_once(bridge: Bridge) -> None:
     with WireClient(bridge.address) as client:
         client.submit(1, slot=3)
-        client.send({"is": "submit", "request": 2, "oldest": 2, "slot": 3, "shots": 10, "rows": [ROW]})
+        client.send({"is": "submit", "request": 2, "oldest": 1, "slot": 3, "shots": 10, "rows": [ROW]})
         assert [client.receive()["is"] for _ in range(2)] == ["result", "result"]
 
 

@@ -24,9 +24,7 @@ def preloaded(six: Bridge) -> dict[str, str]:
 
 
 def without_redirect(compiler: Compiler, source: str) -> Path:
-    """Where nothing stands in for it, clang's target constructs need libomptarget to be linked."""
-    flags = ["-L/usr/lib/llvm-19/lib", "-Wl,-rpath,/usr/lib/llvm-19/lib", "-lomptarget"] if compiler.is_clang else []
-    return compiler.compile(source, "-DOPENMPQ_NO_REDIRECT", *flags)
+    return compiler.compile(source, "-DOPENMPQ_NO_REDIRECT", *compiler.libomptarget)
 
 
 @pytest.mark.parametrize("source", ["regions.cpp", "mapping.cpp"])

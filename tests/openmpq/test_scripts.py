@@ -19,6 +19,13 @@ def main(qpu, angles, energy):
     return {"energy": [sum(angles) + counts["1"]], "angles": [2 * a for a in angles]}
 """
 
+NUMPYS = """
+import numpy as np
+
+def main(qpu, angles, energy):
+    return {"angles": np.array(angles) * 2, "energy": np.float64(qpu.n_qubits), "n": 3}
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -28,6 +35,11 @@ def folder(tmp_path: Path) -> Path:
     (folder / "broken.py").write_text("def main(qpu, **arrays):\n    x = 1\n    return {'a': 1 / 0}\n")
     (folder / "empty.py").write_text("")
     (folder / "wrong.py").write_text("def main(qpu, **arrays):\n    return {'a': 'text'}\n")
+    (folder / "endless.py").write_text("def main(qpu, **arrays):\n    return {'a': [0.0, float('inf')]}\n")
+    (folder / "leaves.py").write_text("import sys\ndef main(qpu, **arrays):\n    sys.exit('enough')\n")
+    (folder / "syntax.py").write_text("def main(qpu:\n")
+    (folder / "gates.py").write_text("def main(qpu, **arrays):\n    return {'a': [qpu.run('{}').shots]}\n")
+    (folder / "numpys.py").write_text(NUMPYS)
     (tmp_path / "outside.py").write_text("def main(qpu, **arrays):\n    return {}\n")
     (folder / "link.py").symlink_to(tmp_path / "outside.py")
     return folder
@@ -52,6 +64,22 @@ def test_a_script_gets_the_data_and_the_qpu_and_gives_data_back(bridge: Bridge) 
     assert answer["is"] == "arrays", answer
     assert answer["arrays"] == {"energy": [51.5], "angles": [1.0, 2.0]}
     assert answer["run_s"] > 0
+
+
+def test_a_script_may_return_what_numpy_has(bridge: Bridge) -> None:
+    assert ask(bridge, "numpys.py")["arrays"] == {"angles": [1.0, 2.0], "energy": [7.0], "n": [3.0]}
+
+
+def test_a_client_that_waits_for_a_script_runs_it_where_its_connection_is_read(bridge: Bridge, folder: Path) -> None:
+    names = "import threading\ndef main(qpu, **arrays):\n    raise ValueError(threading.current_thread().name)\n"
+    (folder / "names.py").write_text(names)
+    with WireClient(bridge.address) as client:
+        script = {"is": "script", "oldest": 1, "script": "names.py", "device_id": "sv0", "arrays": {}, "waits": True}
+        threads = []
+        for number in range(1, 31):  # the first opens the device, in the QPU's own thread, which may be quicker again
+            client.send(script | {"request": number})
+            threads.append(client.receive()["text"])
+    assert any("openmpq-connection" in thread for thread in threads)
 
 
 def test_a_script_runs_on_the_qpu_that_is_named(bridge: Bridge) -> None:
@@ -80,6 +108,10 @@ def test_without_a_folder_no_script_runs_and_the_owner_learns_how() -> None:
         ("broken.py", "line 3: ZeroDivisionError"),
         ("empty.py", "no function main"),
         ("wrong.py", "not a list of numbers"),
+        ("endless.py", "main() returned inf at a[1]"),
+        ("leaves.py", "line 3: SystemExit: enough"),
+        ("syntax.py", "SyntaxError"),
+        ("gates.py", "line 2: "),
     ],
 )
 def test_what_goes_wrong_in_a_script_is_told(bridge: Bridge, name: str, text: str) -> None:

@@ -134,6 +134,17 @@ private:
   openmpq_result *result_;
 };
 
+namespace detail {
+inline void keep_promise(void *user, openmpq_result *result) {
+  auto *promise = static_cast<std::promise<Result> *>(user);
+  promise->set_value(Result(result));
+  delete promise;
+}
+// gcc compiles for devices too what a region calls, and std::promise is not made for that. It does not look through a
+// variable. (A static member would keep the class from being mapped.)
+inline openmpq_callback settle = keep_promise;
+} // namespace detail
+
 /// A circuit. The name is the paper's; QuantumCircuitWrapper is the same.
 class QuantumWrapper {
 public:
@@ -369,12 +380,7 @@ private:
   std::future<Result> submit(const double *rows, std::size_t n, std::size_t columns) {
     auto *promise = new std::promise<Result>;
     std::future<Result> future = promise->get_future();
-    openmpq_callback settle = [](void *user, openmpq_result *result) {
-      auto *promise = static_cast<std::promise<Result> *>(user);
-      promise->set_value(Result(result));
-      delete promise;
-    };
-    openmpq_circuit_execute_async(circuit_, rows, n, columns, settle, promise);
+    openmpq_circuit_execute_async(circuit_, rows, n, columns, detail::settle, promise);
     return future;
   }
 

@@ -11,7 +11,7 @@
 #define OPENMPQ_REVERSE_H
 
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 13
-#define OPENMPQ_PRAGMA(text) _Pragma(#text)
+#define OPENMPQ_PRAGMA(...) _Pragma(#__VA_ARGS__)
 #define OPENMPQ_REQUIRES_REVERSE_OFFLOAD OPENMPQ_PRAGMA(omp requires reverse_offload)
 #define OPENMPQ_ANCESTOR(...) OPENMPQ_PRAGMA(omp target device(ancestor : 1) __VA_ARGS__)
 #else

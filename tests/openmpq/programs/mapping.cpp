@@ -16,6 +16,13 @@ struct Point {
 
 double global = 1.0;
 
+#pragma omp declare target
+int table[3] = {1, 2, 3};
+int twice(int x) {
+  return 2 * x;
+}
+#pragma omp end declare target
+
 void clauses() {
   double to[4] = {1, 2, 3, 4}, from[4] = {0}, both[4] = {1, 1, 1, 1}, scratch[4];
   int n = 4, kept = 5;
@@ -51,6 +58,9 @@ void shapes() {
   for (int i = 0; i < 5; ++i)
     data[i] += i;
   check(vector[4] == 5.0, "data of a vector");
+#pragma omp target device(Quantum) map(tofrom : vector)
+  vector[4] = 6.0;
+  check(vector[4] == 6.0, "a whole vector");
 
   Point point = {1, 2, {3, 4, 5}};
 #pragma omp target device(Quantum) map(tofrom : point)
@@ -65,6 +75,10 @@ void shapes() {
 #pragma omp target device(Quantum) map(tofrom : global)
   global = 2.0;
   check(global == 2.0, "global variable");
+  int n = 0;
+#pragma omp target device(Quantum) defaultmap(tofrom : scalar)
+  n = twice(table[2]);
+  check(n == 6, "declare target and defaultmap");
 }
 
 void data_constructs() {
@@ -81,6 +95,37 @@ void data_constructs() {
   values[1] = 20;
 #pragma omp target exit data device(Quantum(1)) map(from : values)
   check(values[0] == 10 && values[1] == 20, "target data, enter data, exit data");
+}
+
+void device_addresses() {
+  double values[3] = {1, 2, 3}, *p = values;
+#pragma omp target data device(Quantum(1)) map(tofrom : p[0 : 3]) use_device_ptr(p)
+#pragma omp target device(Quantum(1)) is_device_ptr(p)
+  p[2] = 7;
+  check(values[2] == 7, "use_device_ptr");
+#pragma omp target data device(Quantum(1)) map(tofrom : values) use_device_addr(values)
+  {
+    double *first = &values[0];
+#pragma omp target device(Quantum(1)) is_device_ptr(first)
+    first[1] = 9;
+  }
+  check(values[1] == 9, "use_device_addr");
+}
+
+void deferred_data() {
+  double values[2] = {1, 2};
+  [[maybe_unused]] int order;
+#pragma omp parallel num_threads(2)
+#pragma omp single
+  {
+#pragma omp target enter data device(Quantum(1)) map(to : values) nowait depend(out : order)
+#pragma omp target device(Quantum(1)) map(tofrom : values) nowait depend(inout : order)
+    values[0] = 11;
+#pragma omp target update device(Quantum(1)) from(values) nowait depend(inout : order)
+#pragma omp target exit data device(Quantum(1)) map(from : values) nowait depend(inout : order)
+#pragma omp taskwait
+  }
+  check(values[0] == 11, "data constructs with nowait and depend");
 }
 
 void device_memory() {
@@ -120,6 +165,8 @@ int main() {
   clauses();
   shapes();
   data_constructs();
+  device_addresses();
+  deferred_data();
   device_memory();
   angles_of_a_loop();
 }

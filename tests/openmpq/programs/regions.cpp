@@ -193,6 +193,30 @@ void ways_to_find_the_circuit() {
   check(c->result().device() == "sv0", "a device chosen by hand counts", c->result().device());
 }
 
+void all_of_the_class_inside() {
+  QuantumWrapper *c = new QuantumWrapper(2);
+  int right = 0;
+#pragma omp target device(Quantum(1)) firstprivate(c) map(tofrom : right)
+  {
+    std::string parameter = "a" + std::to_string(1);
+    c->rx(c->parameter(parameter), 0).measure({0, 1}, "bits");
+    openmpq::Rows rows(2, std::vector<double>(1, 0.0));
+    openmpq::Result result = c->execute(rows);
+    right += result.ok() && result.num_rows() == 2;
+    for (auto &[state, n] : result.counts(1))
+      right += state == "00" && n == 1024;
+    right += c->execute_async(rows).get().device() == name(1);
+    try {
+      c->clear().h(9).execute();
+      c->counts_or_throw();
+    } catch (const std::runtime_error &) {
+      ++right;
+    }
+  }
+  check(right == 4, "strings, rows, futures and exceptions in a region", std::to_string(right));
+  delete c;
+}
+
 void one_qpu_per_thread() {
   std::set<std::string> used;
   std::mutex lock;
@@ -293,15 +317,51 @@ void deferred() {
   check(first == 1 && second == 2, "depend keeps the order");
 }
 
+void deferred_in_serial_code() {
+  int right = 0;
+  for (int k = 0; k < 3; ++k) {
+#pragma omp target nowait device(Quantum + k) map(tofrom : right) firstprivate(k)
+    {
+      QuantumWrapper local(1);
+      one(local);
+      local.execute();
+#pragma omp atomic
+      right += local.result().device() == name(k) && openmpq_region_qpu() == k;
+    }
+  }
+#pragma omp taskwait
+  check(right == 3, "nowait without a team, circuits made inside", std::to_string(right));
+}
+
+void a_circuit_per_iteration() {
+  QuantumWrapper *circuits[8];
+  for (QuantumWrapper *&c : circuits)
+    c = new QuantumWrapper(1);
+#pragma omp target teams distribute parallel for device(Quantum(2)) map(to : circuits)
+  for (int i = 0; i < 8; ++i) {
+    one(*circuits[i]);
+    circuits[i]->execute();
+  }
+  int right = 0;
+  for (QuantumWrapper *c : circuits) {
+    right += c->ok() && c->result().device() == name(2);
+    delete c;
+  }
+  check(right == 8, "a circuit for each iteration of a distributed loop", std::to_string(right));
+}
+
 } // namespace
 
 int main() {
   device_clauses();
   ways_to_find_the_circuit();
+  all_of_the_class_inside();
   one_qpu_per_thread();
   nested_and_classical();
   where_it_is_told();
   deferred();
+  deferred_in_serial_code();
+  a_circuit_per_iteration();
   where_it_is_told();
   check(!openmpq::in_region(), "after the regions");
 }

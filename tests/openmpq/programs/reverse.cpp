@@ -1,13 +1,18 @@
-// Classical code inside a quantum region. With -DORPHANED: by the directive, in a function that the region calls (clang
-// with -fopenmp-version=99; its own spelling of an unfinished feature).
+// Classical code inside a quantum region, by on_host(). With -DORPHANED: by the directive, in a function that the
+// region calls (clang with -fopenmp-version=99; its own spelling of an unfinished feature). With -DANCESTOR: by the
+// macros.
 
 #include <omp.h>
 #include <openmpq/openmpq.hpp>
 
+#include <openmpq/reverse.h>
+
 #include "checks.hpp"
 
-#ifdef ORPHANED
+#if defined(ORPHANED)
 #pragma omp requires reverse_offload
+#elif defined(ANCESTOR)
+OPENMPQ_REQUIRES_REVERSE_OFFLOAD
 #endif
 
 namespace {
@@ -39,7 +44,10 @@ int main() {
       c->execute();
       for (int s = 0; s < 2; ++s)
         frequencies[s] = c->frequencies()[s];
-#ifdef ORPHANED
+#if defined(ORPHANED)
+      on_the_host(frequencies, &angle, &when);
+#elif defined(ANCESTOR)
+      OPENMPQ_ANCESTOR(map(always, tofrom : frequencies, angle, when, order))
       on_the_host(frequencies, &angle, &when);
 #else
       openmpq::on_host([&] { on_the_host(frequencies, &angle, &when); });

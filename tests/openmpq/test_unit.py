@@ -1,0 +1,33 @@
+"""The C++ unit tests, by ctest: as they are built for everybody, and with sanitizers."""
+
+import os
+import subprocess
+
+import pytest
+
+from ..conftest import REPOSITORY
+from .compiling import BIN
+
+RUNTIME = REPOSITORY / "openmpq_runtime"
+
+
+def cmake(*arguments: str, program: str = "cmake") -> str:
+    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    command = [str(BIN / program), *arguments]
+    done = subprocess.run(command, cwd=RUNTIME, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_unit_tests_pass() -> None:
+    """`make openmpq`, which `make test` begins with, has built them."""
+    assert "100% tests passed" in cmake("--preset", "dev", program="ctest")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("preset", ["asan", "tsan"])
+def test_the_unit_tests_pass_under_sanitizers(preset: str) -> None:
+    cmake("--preset", preset)
+    cmake("--build", "--preset", preset)
+    assert "100% tests passed" in cmake("--preset", preset, program="ctest")
