@@ -1,5 +1,6 @@
 #include "execute.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -75,6 +76,10 @@ Job job_of(const openmpq_circuit &state, const Circuit &circuit, const Rows &row
   if (!state.script.empty()) {
     job.script = state.script;
     job.arrays = state.arrays;
+    for (const Job::Array &array : job.arrays)
+      if (array.direction & OPENMPQ_TO &&
+          !std::all_of(array.data, array.data + array.n, [](double x) { return std::isfinite(x); }))
+        throw Mistake{"the array '" + array.name + "' for the script holds a number that is not finite."};
     return job;
   }
   if (!circuit.measures())
@@ -207,7 +212,7 @@ Expectation expectation(openmpq_circuit &state, const std::vector<openmpq_term> 
     return failure(OPENMPQ_OK, "");
   });
   std::vector<std::future<SharedResult>> results; // all groups at once: a pool may have several QPUs
-  const std::int64_t seed = state.seed; // the same for all groups would make their errors add up
+  const std::int64_t seed = state.seed;           // the same for all groups would make their errors add up
   for (std::size_t i = 0; i < groups.size(); ++i) {
     Circuit measured = state.circuit;
     measure_in_basis(measured, groups[i]);

@@ -48,11 +48,10 @@ Backoff &backoff() {
 }
 
 openmpq_status status_of(const std::string &kind) {
-  static constexpr std::pair<std::string_view, openmpq_status> table[] = {{"invalid_task", OPENMPQ_INVALID},
-                                                                          {"limit", OPENMPQ_INVALID},
-                                                                          {"unknown_device", OPENMPQ_NO_DEVICE},
-                                                                          {"cancelled", OPENMPQ_CANCELLED},
-                                                                          {"scripts_not_allowed", OPENMPQ_REFUSED}};
+  static constexpr std::pair<std::string_view, openmpq_status> table[] = {
+      {"invalid_task", OPENMPQ_INVALID},        {"limit", OPENMPQ_INVALID},
+      {"unknown_device", OPENMPQ_NO_DEVICE},    {"cancelled", OPENMPQ_CANCELLED},
+      {"scripts_not_allowed", OPENMPQ_REFUSED}, {"disconnected", OPENMPQ_DISCONNECTED}};
   for (auto [name, status] : table)
     if (name == kind)
       return status;
