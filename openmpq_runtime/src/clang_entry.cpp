@@ -59,8 +59,9 @@ OPENMPQ_ENTRY int openmpq___tgt_target_kernel(void *location, std::int64_t devic
     return run_on_host;
   }
   leave_for_good(__builtin_frame_address(0), __builtin_return_address(0));
+  bool classical = there(forward) && !is_appended_host(device);
   InRuntime in_runtime;
-  return there(forward) ? forward(location, device, teams, thread_limit, region, arguments) : run_on_host;
+  return classical ? forward(location, device, teams, thread_limit, region, arguments) : run_on_host;
 }
 
 OPENMPQ_ENTRY int openmpq___tgt_target_kernel_nowait(void *location, std::int64_t device, std::int32_t teams,

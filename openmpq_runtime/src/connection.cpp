@@ -107,7 +107,7 @@ void Connection::hello(const Settings &settings, const std::string &client, Dead
   field(body, "client", std::string_view(client));
   field(body, "name", std::string_view(program_invocation_short_name));
   field(body, "pid", std::int64_t(getpid()));
-  field(body, "rank", std::int64_t(settings.rank));
+  field(body, "rank", std::int64_t(std::max(settings.rank, 0)));
   send(std::move(body));
   Json answer = receive(deadline);
   if (answer["is"].string() == "refused")

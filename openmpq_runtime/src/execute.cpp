@@ -44,7 +44,7 @@ std::string device_of(const openmpq_circuit &state, std::int32_t qpu, std::int32
 /// The QPU of the region around the call, or of the one that the circuit was last part of.
 std::int32_t region_of(const openmpq_circuit &state, std::int32_t here) {
   std::int32_t bound = state.bound.load(std::memory_order_relaxed);
-  if (bound == nowhere && here == nowhere && state.device.empty()) {
+  if (bound == nowhere && here == nowhere && state.device.empty() && !any_region_seen()) {
     static std::atomic_flag said = ATOMIC_FLAG_INIT;
     once(said, "a circuit is executed outside of any quantum region, on whichever QPU is free. If it is in one "
                "(#pragma omp target device(Quantum)), the region is not intercepted: compile with openmpq-c++, which "

@@ -37,6 +37,10 @@ void begin_region(void *data) {
   region(entries + extra);
 }
 
+int known_to_libgomp(int device) {
+  return region_target(device, -1) == nowhere && !is_appended_host(device) ? device : on_host;
+}
+
 template <class T> std::vector<T> with_front(std::size_t n, const T *values, T first, T second) {
   std::vector<T> all{first, second};
   all.insert(all.end(), values, values + n);
@@ -55,7 +59,8 @@ OPENMPQ_ENTRY void openmpq_GOMP_target_ext(int device, void (*region)(void *), s
   if (!forward) // no libgomp at all: the region still runs
     return region(addresses);
   if (qpu == nowhere)
-    return forward(device, region, n, addresses, sizes, kinds, flags, depend, args);
+    return forward(is_appended_host(device) ? on_host : device, region, n, addresses, sizes, kinds, flags, depend,
+                   args);
   for (std::size_t i = 0; i < n; ++i)
     bind_argument(addresses[i], (kinds[i] & 0xff) == by_value ? 0 : sizes[i], qpu);
   auto all_addresses =
@@ -71,21 +76,21 @@ OPENMPQ_ENTRY void openmpq_GOMP_target_data_ext(int device, std::size_t n, void 
                                                 unsigned short *kinds) {
   static auto *forward = real_function(&openmpq_GOMP_target_data_ext, "GOMP_target_data_ext");
   if (forward)
-    forward(region_target(device, -1) == nowhere ? device : on_host, n, addresses, sizes, kinds);
+    forward(known_to_libgomp(device), n, addresses, sizes, kinds);
 }
 
 OPENMPQ_ENTRY void openmpq_GOMP_target_update_ext(int device, std::size_t n, void **addresses, std::size_t *sizes,
                                                   unsigned short *kinds, unsigned flags, void **depend) {
   static auto *forward = real_function(&openmpq_GOMP_target_update_ext, "GOMP_target_update_ext");
   if (forward)
-    forward(region_target(device, -1) == nowhere ? device : on_host, n, addresses, sizes, kinds, flags, depend);
+    forward(known_to_libgomp(device), n, addresses, sizes, kinds, flags, depend);
 }
 
 OPENMPQ_ENTRY void openmpq_GOMP_target_enter_exit_data(int device, std::size_t n, void **addresses, std::size_t *sizes,
                                                        unsigned short *kinds, unsigned flags, void **depend) {
   static auto *forward = real_function(&openmpq_GOMP_target_enter_exit_data, "GOMP_target_enter_exit_data");
   if (forward)
-    forward(region_target(device, -1) == nowhere ? device : on_host, n, addresses, sizes, kinds, flags, depend);
+    forward(known_to_libgomp(device), n, addresses, sizes, kinds, flags, depend);
 }
 
 } // extern "C"

@@ -20,6 +20,7 @@ struct Here {
 
 thread_local Here here;
 thread_local int runtime_depth = 0;
+std::atomic<bool> region_seen{false}; // of any thread
 std::atomic<void *(*)(const char *)> lookup_behind{nullptr};
 
 int ask(const char *name, int otherwise) noexcept {
@@ -40,9 +41,10 @@ std::int32_t n_qpus() noexcept {
 std::int32_t pick() noexcept {
   int threads = ask("omp_get_num_threads", 1);
   std::int32_t n = n_qpus();
-  if (n == 0 || (threads == 1 && settings().rank == 0))
+  std::int64_t rank = settings().rank;
+  if (n == 0 || (threads == 1 && rank < 0))
     return pool_picks;
-  return std::int32_t((std::int64_t(settings().rank) * threads + ask("omp_get_thread_num", 0)) % n);
+  return std::int32_t((std::max<std::int64_t>(rank, 0) * threads + ask("omp_get_thread_num", 0)) % n);
 }
 
 std::int32_t appended(std::int64_t device) noexcept {
@@ -78,8 +80,19 @@ std::int32_t current_qpu(const void *frame) noexcept {
 }
 
 void enter_for_good(std::int32_t qpu, const void *frame, const void *caller) noexcept {
+  region_seen.store(true, std::memory_order_relaxed);
   here = {qpu, frame, caller};
 }
+
+bool any_region_seen() noexcept {
+  return region_seen.load(std::memory_order_relaxed);
+}
+
+bool is_appended_host(std::int64_t device) noexcept {
+  int n = appended_qpus();
+  return n && device == real_num_devices() + n;
+}
+
 void leave_for_good(const void *frame, const void *caller) noexcept {
   // Frames alone do not tell: a function's stack grows with each of its regions (clang 16).
   auto function = [](const void *code) { return _Unwind_FindEnclosingFunction(const_cast<void *>(code)); };
@@ -89,6 +102,7 @@ void leave_for_good(const void *frame, const void *caller) noexcept {
 
 InRegion::InRegion(std::int32_t qpu) noexcept
     : qpu_before_(here.qpu), frame_before_(here.frame), caller_before_(here.caller) {
+  region_seen.store(true, std::memory_order_relaxed);
   here = {qpu};
 }
 InRegion::~InRegion() {

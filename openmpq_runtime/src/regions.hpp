@@ -39,6 +39,12 @@ private:
   const void *frame_before_, *caller_before_;
 };
 
+/// Whether a quantum region of any thread has been intercepted yet: then the program is compiled as it should be.
+bool any_region_seen() noexcept;
+
+/// Whether a number means the host in a device list to which QPUs were appended; the real runtime does not know it.
+bool is_appended_host(std::int64_t device) noexcept;
+
 /// libomptarget calls its own functions through names that may be ours: while this lives, they are answered as the real
 /// runtime would.
 class InRuntime {

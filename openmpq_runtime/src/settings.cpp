@@ -61,7 +61,7 @@ std::int32_t rank() { // Open MPI, MPICH and Intel MPI, Slurm
   for (const char *name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID"})
     if (!text(name).empty())
       return std::int32_t(number(name, 0, 0));
-  return 0;
+  return -1;
 }
 
 Settings read() {

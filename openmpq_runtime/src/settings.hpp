@@ -17,7 +17,7 @@ struct Settings {
   double connect_timeout_s;    // OPENMPQ_CONNECT_TIMEOUT, 10
   double timeout_s;            // OPENMPQ_TIMEOUT, 0: wait for ever
   std::int64_t shots;          // OPENMPQ_SHOTS, 1024
-  std::int32_t rank;           // of the MPI program, from the launcher's variables; 0
+  std::int32_t rank;           // of the MPI program, from the launcher's variables; -1: it is none
   std::int32_t default_device; // OMP_DEFAULT_DEVICE, or 0
 };
 
