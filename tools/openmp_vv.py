@@ -25,7 +25,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRATCH = REPOSITORY / "build" / "openmp-vv"
 SUFFIXES = {".c", ".cpp", ".cc", ".cxx"}
-BUILD_S, RUN_S, AGAIN = 180, 60, 3
+BUILD_S, RUN_S, AGAIN, SHOWN = 180, 60, 3, 30
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def summary(compiler: str, tests: list[Test], checkout: Path) -> dict[str, objec
     for name in ("bare", "libopenmpq"):
         passed = sum(test.verdicts[name] == "pass" for test in runnable)
         print(f"  {name:12} {passed} pass, {len(runnable) - passed} fail")
-    for test in differing:
+    for test in differing[:SHOWN]:
         print(f"  differs: {test.source.relative_to(checkout)}: {test.verdicts}")
     verdicts = {str(test.source.relative_to(checkout)): test.verdicts or "not built" for test in tests}
     return {"differ": len(differing), "built": len(runnable), "verdicts": verdicts}

@@ -83,8 +83,22 @@ OPENMPQ_FORWARD(int, omp_target_memcpy, openmpq_omp_target_memcpy,
 
 namespace {
 
+/// RTLD_NEXT means: behind the library that calls dlsym. So it must be called from here, and not by a jump.
+void *behind_us(const char *name) {
+  void *found = dlsym(RTLD_NEXT, name);
+  __asm__ volatile("" ::: "memory");
+  return found;
+}
+
+// dlsym tells by its return address behind which library to look: this one's, so the call must not be a tail call,
+// which `volatile` prevents. Behind libopenmpq.so there is no runtime, and real devices would be lost.
+void *behind_this(const char *name) {
+  void *volatile found = dlsym(RTLD_NEXT, name);
+  return found;
+}
+
 [[gnu::constructor(101)]] void stand_in_front() {
-  openmpq_set_lookup([](const char *name) { return dlsym(RTLD_NEXT, name); });
+  openmpq_set_lookup(behind_this);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 """The second way to intercept regions: libopenmpq_preload.so, for code that the header's redirect does not reach."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,17 @@ def test_nothing_else_of_a_process_changes(six: Bridge) -> None:
     done = run(GCC.compile("classical.cpp"), preloaded(six))
     assert done.stdout == run(GCC.compile("classical.cpp"), os.environ).stdout
     assert done.returncode == 0
+
+
+def test_real_offloading_goes_on_behind_the_library(six: Bridge, tmp_path: Path) -> None:
+    """clang's host plugin is a device with memory of its own, to which everything must be handed on."""
+    CLANG.require()
+    program, libraries = tmp_path / "classical", "/usr/lib/llvm-19/lib"
+    flags = ["-fopenmp", "-fopenmp-targets=x86_64-pc-linux-gnu", f"-L{libraries}", f"-Wl,-rpath,{libraries}"]
+    source = Path(__file__).parent / "programs" / "classical.cpp"
+    subprocess.run(["clang++-19", *flags, source, "-o", program], check=True)
+    bare, behind = run(program, os.environ), run(program, preloaded(six))
+    assert (behind.returncode, behind.stdout) == (bare.returncode, bare.stdout) == (0, behind.stdout)
+    sum_, last, devices, *_ = behind.stdout.split()
+    assert (sum_, last) == ("9900", "198")
+    assert int(devices) > 0  # or nothing was offloaded
