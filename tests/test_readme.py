@@ -34,6 +34,20 @@ def test_each_command_of_the_readme_works(session: str, tmp_path: Path) -> None:
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
+def test_the_c_plus_plus_program_of_the_readme_runs(tmp_path: Path) -> None:
+    (program,) = [text for language, text in BLOCKS if language == "cpp"]
+    (tmp_path / "bell.cpp").write_text(program)
+    folder = Path(sys.executable).parent
+    compiled = subprocess.run(
+        [folder / "openmpq-c++", "-O2", "bell.cpp", "-o", "bell"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert compiled.returncode == 0, compiled.stderr
+    command = [folder / "openmpq-run", "--site", "workstation", "./bell"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == [f"ion{k}: 2 states" for k in range(6)]
+
+
 def test_the_readme_has_an_example_for_every_kind_of_python_user() -> None:
     assert len(PROGRAMS) >= 3
     assert len(SESSIONS) >= 2
