@@ -1,6 +1,6 @@
-// The paper's way (its Figure 3 and Listings 6 and 7): write a Python script for the circuit, start an interpreter for it,
-// read the counts as JSON from a pipe, fill the array of frequencies. A line on standard input asks for one offload; the
-// answer is the microseconds it took.
+// The paper's way (its Figure 3 and Listings 6 and 7): write a Python script for the circuit, start an interpreter for
+// it, read the counts as JSON from a pipe, fill the array of frequencies. A line on standard input asks for one
+// offload; the answer is the microseconds it took.
 
 #include <chrono>
 #include <cstdint>
