@@ -32,12 +32,12 @@ lint: $(VENV)/.dev  ## ruff, mypy and clang-format
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/clang-format --dry-run -Werror $(CPP)
+	@$(BIN)/clang-format --dry-run -Werror $(CPP)
 
 format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
-	$(BIN)/clang-format -i $(CPP)
+	@$(BIN)/clang-format -i $(CPP)
 
 bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -4,7 +4,6 @@
 // Clang gives no function to call: the entry point says whether the region ran on a device, and if not, the compiled
 // code runs its host version next. So a quantum region "fails", and runs on the host with its QPU noted.
 
-#include <atomic>
 #include <cstdint>
 
 #include "entry.hpp"
@@ -25,8 +24,6 @@ struct KernelArguments {
 
 constexpr std::int64_t literal = 0x100; // the value itself, not an address
 
-std::atomic<bool> images{false}; // somebody in the process has code for real devices
-
 void bind(const KernelArguments &arguments, std::int32_t qpu) {
   for (std::uint32_t i = 0; i < arguments.n; ++i) {
     bind_argument(arguments.bases[i], 0, qpu);
@@ -36,12 +33,12 @@ void bind(const KernelArguments &arguments, std::int32_t qpu) {
 }
 
 bool is_ours(std::int64_t device) {
-  return region_target(device, -1) != nowhere;
+  return region_target(device, -1) != nowhere || is_appended_host(device);
 }
 
 /// Whether the real runtime should see a call: it is there, and has something to run.
 template <class Function> bool there(Function *forward) {
-  return forward && images.load(std::memory_order_relaxed);
+  return forward && images_registered();
 }
 
 } // namespace
@@ -101,8 +98,8 @@ OPENMPQ_ENTRY void openmpq___tgt_register_requires(std::int64_t flags) {
 
 // Only libopenmpq_preload.so leads it here: the start of code for real devices.
 OPENMPQ_ENTRY void openmpq___tgt_register_lib(void *description) {
+  register_images(); // before the real function is looked for
   static auto *forward = real_function(&openmpq___tgt_register_lib, "__tgt_register_lib");
-  images = true;
   if (forward)
     forward(description);
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <dlfcn.h>
 #include <unwind.h>
 
@@ -20,8 +21,18 @@ struct Here {
 
 thread_local Here here;
 thread_local int runtime_depth = 0;
+std::atomic<bool> images{false};
 std::atomic<bool> region_seen{false}; // of any thread
 std::atomic<void *(*)(const char *)> lookup_behind{nullptr};
+
+/// libomptarget wakes up when somebody registers code for a device; until then it crashes when it is asked anything.
+bool is_asleep(const char *name, void *function) noexcept {
+  if (std::strncmp(name, "__tgt_register", 14) == 0) // what wakes it
+    return false;
+  Dl_info from{};
+  bool theirs = dladdr(function, &from) && from.dli_fname && std::strstr(from.dli_fname, "libomptarget");
+  return theirs && !images.load(std::memory_order_relaxed);
+}
 
 int ask(const char *name, int otherwise) noexcept {
   auto *function = reinterpret_cast<int (*)()>(real(name));
@@ -123,10 +134,17 @@ int appended_qpus() noexcept {
   return settings().append_devices && !runtime_depth ? n_qpus() : 0;
 }
 
+void register_images() noexcept {
+  images.store(true, std::memory_order_relaxed);
+}
+bool images_registered() noexcept {
+  return images.load(std::memory_order_relaxed);
+}
+
 void *real(const char *name) noexcept {
   auto *lookup = lookup_behind.load(std::memory_order_acquire);
   if (void *found = lookup ? lookup(name) : dlsym(RTLD_DEFAULT, name))
-    return found;
+    return lookup && is_asleep(name, found) ? nullptr : found;
   // Debian's gcc drops a libgomp of which only the redirected names are used.
   static void *const libgomp = dlopen("libgomp.so.1", RTLD_LAZY | RTLD_LOCAL);
   return libgomp ? dlsym(libgomp, name) : nullptr;

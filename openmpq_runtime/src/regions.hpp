@@ -59,6 +59,10 @@ public:
 int real_num_devices() noexcept;
 int appended_qpus() noexcept;
 
+/// Somebody in the process has code for real devices; seen only where libopenmpq_preload.so stands in front.
+void register_images() noexcept;
+bool images_registered() noexcept;
+
 /// A function of the OpenMP runtime that our own does not stand in front of; nullptr if there is none.
 void *real(const char *name) noexcept;
 /// How to find one that ours stands in front of; set by libopenmpq_preload.so.

@@ -19,9 +19,16 @@ def cmake(*arguments: str, program: str = "cmake") -> str:
     return done.stdout
 
 
+def run_unit_tests(preset: str) -> None:
+    said = cmake("--preset", preset, program="ctest")
+    if "No tests were found" in said and not os.environ.get("CI"):
+        pytest.skip("doctest is not installed, so they are not built. Type: sudo requirements/system; make openmpq")
+    assert "100% tests passed" in said
+
+
 def test_the_unit_tests_pass() -> None:
     """`make openmpq`, which `make test` begins with, has built them."""
-    assert "100% tests passed" in cmake("--preset", "dev", program="ctest")
+    run_unit_tests("dev")
 
 
 @pytest.mark.slow
@@ -30,4 +37,4 @@ def test_the_unit_tests_pass() -> None:
 def test_the_unit_tests_pass_under_sanitizers(preset: str) -> None:
     cmake("--preset", preset)
     cmake("--build", "--preset", preset)
-    assert "100% tests passed" in cmake("--preset", preset, program="ctest")
+    run_unit_tests(preset)
