@@ -44,9 +44,10 @@ class Compiler:
 
     def require(self) -> None:
         """Skip the test where the compiler is missing; in CI that is a failure."""
-        if shutil.which(self.cxx) is None:
+        folders = [Path(flag[2:]) for flag in self.flags if flag.startswith("-L")]
+        if shutil.which(self.cxx) is None or not all(folder.is_dir() for folder in folders):
             missing = pytest.fail if os.environ.get("CI") else pytest.skip
-            missing(f"{self.cxx} is not installed. Type: sudo requirements/system")
+            missing(f"{self.cxx} or its OpenMP runtime is not installed. Type: sudo requirements/system")
 
     def compile(self, source: str, *flags: str, wrapper: str = "openmpq-c++") -> Path:
         """The program of a file in ``programs/``; compiled once for the same flags, which may name further files."""
