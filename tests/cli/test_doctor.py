@@ -15,6 +15,8 @@ from openmpq_runtime import prefix
 from qpu_executors import QPU, Site, registry
 from qpu_executors.running import HeldDevice
 
+from ..openmpq.compiling import need
+
 SITE = Site("one", (QPU("sv0", "statevector", 3),))
 
 
@@ -192,8 +194,7 @@ def test_a_compiler_that_does_not_compile_regions_is_absent(monkeypatch, folder)
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["g++", "clang++-19"])
 def test_a_region_is_compiled_and_runs_on_the_site(compiler):
-    if not shutil.which(compiler):
-        pytest.skip(f"{compiler} is not installed. Type: sudo requirements/system")
+    need(shutil.which(compiler), compiler)
     check = openmpq.check_compiler(compiler, prefix(), SITE, start=True)
     assert check.state == OK
     assert check.detail.endswith(": a region ran on sv0")

@@ -22,6 +22,13 @@ BIN = Path(sys.executable).parent
 _OLD = REPOSITORY / "build" / "llvm-16" / "usr" / "lib" / "llvm-16"  # requirements/system says why it is there
 
 
+def need(there: object, what: str) -> None:
+    """Skip the test where something is not installed; in CI, which installs all, that is a failure."""
+    if not there:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"{what} is not installed. Type: sudo requirements/system")
+
+
 @dataclass(frozen=True)
 class Compiler:
     """A family's compilers, and the flags that this installation needs."""
@@ -45,9 +52,8 @@ class Compiler:
     def require(self) -> None:
         """Skip the test where the compiler is missing; in CI that is a failure."""
         folders = [Path(flag[2:]) for flag in self.flags if flag.startswith("-L")]
-        if shutil.which(self.cxx) is None or not all(folder.is_dir() for folder in folders):
-            missing = pytest.fail if os.environ.get("CI") else pytest.skip
-            missing(f"{self.cxx} or its OpenMP runtime is not installed. Type: sudo requirements/system")
+        there = shutil.which(self.cxx) is not None and all(folder.is_dir() for folder in folders)
+        need(there, f"{self.cxx} or its OpenMP runtime")
 
     def compile(self, source: str, *flags: str, wrapper: str = "openmpq-c++") -> Path:
         """The program of a file in ``programs/``; compiled once for the same flags, which may name further files."""

@@ -1,5 +1,6 @@
 """A pool of six QPUs behind a bridge, for programs of any compiler."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +8,15 @@ import pytest
 from openmpq_runtime import Bridge, serve
 from qpu_executors import QPU, QPUThreadPool
 
-from .compiling import CLANG, GCC, OLD_CLANG, Compiler
+from .compiling import CLANG, GCC, OLD_CLANG, Compiler, need
 
 SIX = [QPU(f"sv{k}", "statevector", 14) for k in range(6)]
+
+
+@pytest.fixture
+def mpi() -> None:
+    """For tests that start ranks."""
+    need(shutil.which("mpirun"), "Open MPI")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import pytest
 from openmpq_runtime import Bridge, prefix
 
 from . import examples
-from .compiling import BIN, CLANG, GCC, run
+from .compiling import BIN, CLANG, GCC, need, run
 from .examples import EXAMPLES, numbers, output
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -136,9 +136,7 @@ def test_an_error_ends_an_example_with_a_message(built: Path) -> None:
 @pytest.fixture(params=["wrapper", "CMake"])
 def fortran_example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Built with openmpq-fc, and with the examples' CMake project."""
-    if shutil.which("gfortran-12") is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("gfortran-12 is not installed. Type: sudo requirements/system")
+    need(shutil.which("gfortran-12"), "gfortran-12")
     if request.param == "CMake":
         compiler = ["-DEXAMPLES_FORTRAN=ON", "-DCMAKE_Fortran_COMPILER=gfortran-12"]
         return examples.built(GCC, "fortran_example", *compiler) / "fortran_example"

@@ -9,7 +9,7 @@ import pytest
 from openmpq_runtime import Bridge
 from openmpq_runtime.installation import prefix
 
-from .compiling import CLANG, GCC, Compiler, checks, run
+from .compiling import CLANG, GCC, Compiler, checks, need, run
 
 LOAD = """
 import ctypes, sys
@@ -25,8 +25,7 @@ def test_the_c_interface_from_c(compiler: Compiler, six: Bridge) -> None:
 
 
 def test_fortran(six: Bridge) -> None:
-    if shutil.which("gfortran-12") is None:
-        pytest.skip("gfortran-12 is not installed. Type: sudo requirements/system")
+    need(shutil.which("gfortran-12"), "gfortran-12")
     module = str(prefix() / "include" / "openmpq" / "openmpq.f90")
     program = GCC.compile("bell.f90", "-Wno-error", module, wrapper="openmpq-fc")
     assert checks(run(program, six.environment())) == ["Fortran"]

@@ -12,7 +12,7 @@ import pytest
 from openmpq_runtime import Bridge
 
 from . import examples
-from .compiling import CLANG, GCC
+from .compiling import CLANG, GCC, need
 from .examples import numbers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -28,9 +28,7 @@ def traps() -> Iterator[Bridge]:
 
 @pytest.fixture(scope="module", params=[GCC, CLANG], ids=lambda compiler: compiler.name)
 def built(request: pytest.FixtureRequest) -> Path:
-    if shutil.which("mpirun") is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("Open MPI is not installed. Type: sudo requirements/system")
+    need(shutil.which("mpirun"), "Open MPI")
     return examples.built(request.param)
 
 

@@ -1,6 +1,7 @@
 """The second way to intercept regions: libopenmpq_preload.so, for code that the header's redirect does not reach."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from openmpq_runtime import Bridge, library
 
-from .compiling import CLANG, GCC, Compiler, checks, run, skipping_nothing
+from .compiling import CLANG, GCC, Compiler, checks, need, run, skipping_nothing
 
 pytestmark = pytest.mark.slow  # compiling
 
@@ -41,8 +42,8 @@ def test_both_ways_at_once_do_no_harm(either: Compiler, six: Bridge) -> None:
 def test_link_time_optimisation(either: Compiler, six: Bridge) -> None:
     """gcc loses the redirect, so the wrapper links the second library; clang keeps it (and needs lld or its plugin)."""
     flags = ["-flto", "-fuse-ld=lld"] if either.is_clang else ["-flto"]
-    if either.is_clang and not os.path.exists("/usr/bin/ld.lld-19"):
-        pytest.skip("clang -flto needs lld. Type: apt install lld-19")
+    if either.is_clang:
+        need(shutil.which("ld.lld-19"), "lld-19")
     skipping_nothing(checks(run(either.compile("regions.cpp", *flags), six.environment())), "regions.cpp")
 
 

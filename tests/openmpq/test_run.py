@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from .compiling import BIN, GCC
 
 RUN = [str(BIN / "openmpq-run")]
 NOTED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-needs_mpi = pytest.mark.skipif(not shutil.which("mpirun"), reason="needs Open MPI: sudo requirements/system")
 # Says that it is there, then which signals it gets, until SIGUSR2 or 20 s.
 LISTENER = """
 import signal, sys, time
@@ -360,7 +358,7 @@ def test_the_engine_ends_with_us(
 
 
 @pytest.mark.slow
-@needs_mpi
+@pytest.mark.usefixtures("mpi")
 def test_kill_9_ends_the_ranks_too(start: Callable[..., Running]) -> None:
     running = start("-n", "2", "sh", "-c", "echo $$; sleep 64; true")
     pids = [int(running.line()) for _ in range(2)]
@@ -371,21 +369,21 @@ def test_kill_9_ends_the_ranks_too(start: Callable[..., Running]) -> None:
 # -- MPI --
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpi")
 def test_ranks_share_the_pool() -> None:
     done = run("-n", "2", GCC.compile("bells.cpp"), 3, OPENMPQ_MPIRUN="mpirun --oversubscribe")
     assert (done.returncode, done.stdout) == (0, "3 of 3\n" * 2), done.stderr
     assert "6 circuits in 6 tasks" in done.stderr
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpi")
 def test_a_launcher_of_ones_own_passes_the_pool_on() -> None:
     done = run("mpirun", "--oversubscribe", "-n", "2", GCC.compile("bells.cpp"), 3)
     assert (done.returncode, done.stdout) == (0, "3 of 3\n" * 2), done.stderr
     assert "6 circuits in 6 tasks" in done.stderr
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpi")
 def test_a_pool_for_each_rank_is_hardly_meant() -> None:
     done = subprocess.run(
         ["mpirun", "--oversubscribe", "-n", "2", *RUN, "true"], capture_output=True, text=True, timeout=60
@@ -409,7 +407,7 @@ def test_the_variable_names_the_launcher_and_its_options(monkeypatch: pytest.Mon
         mpi.launcher()
 
 
-@needs_mpi
+@pytest.mark.usefixtures("mpi")
 def test_open_mpi_is_told_which_variables_go_to_other_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENMPQ_SHOTS", "10")
     words = mpi.as_ranks(2, ["./vqe"], "tcp:node17:0")
