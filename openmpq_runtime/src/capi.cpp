@@ -101,11 +101,7 @@ const char *openmpq_status_name(openmpq_status status) noexcept {
 }
 
 std::int32_t openmpq_num_qpus(void) noexcept {
-  try {
-    return settings().offload == Offload::disabled ? 0 : std::int32_t(pool_qpus().size());
-  } catch (...) {
-    return 0;
-  }
+  return usable_qpus();
 }
 
 const char *openmpq_qpu_name(std::int32_t k) noexcept {

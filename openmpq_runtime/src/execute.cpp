@@ -67,6 +67,19 @@ void check_columns(const openmpq_circuit &state, const Rows &rows) {
                 ". Give one value per parameter, in the order in which they were made."};
 }
 
+void check_measures(const Circuit &circuit) {
+  if (!circuit.measures())
+    throw Mistake{"the circuit measures nothing, so it has no counts. Call measure() first."};
+}
+
+/// Checks what does not depend on where it runs; the QPU it is for.
+std::int32_t checked(const openmpq_circuit &state, const Rows &rows, std::int32_t here) {
+  if (!state.mistake.empty())
+    throw Mistake{state.mistake};
+  check_columns(state, rows);
+  return region_of(state, here);
+}
+
 Job job_of(const openmpq_circuit &state, const Circuit &circuit, const Rows &rows, std::int32_t qpu) {
   Job job;
   job.device_id = device_of(state, qpu, state.script.empty() ? circuit.n_qubits() : 0);
@@ -82,8 +95,7 @@ Job job_of(const openmpq_circuit &state, const Circuit &circuit, const Rows &row
         throw Mistake{"the array '" + array.name + "' for the script holds a number that is not finite."};
     return job;
   }
-  if (!circuit.measures())
-    throw Mistake{"the circuit measures nothing, so it has no counts. Call measure() first."};
+  check_measures(circuit);
   job.program = circuit.program();
   job.n_bits = circuit.n_bits();
   std::vector<double> lifted = circuit.lifted();
@@ -104,8 +116,7 @@ SharedResult on_host(const openmpq_circuit &state, const Circuit &circuit, const
   if (!state.script.empty())
     return failure(OPENMPQ_UNREACHABLE, "a script needs a pool, and there is none: the host runs circuits only. Start "
                                         "the program with openmpq-run, or set OPENMPQ_POOL.");
-  if (!circuit.measures())
-    throw Mistake{"the circuit measures nothing, so it has no counts. Call measure() first."};
+  check_measures(circuit);
   auto result = std::make_shared<Result>(simulate(circuit, rows.values, rows.n, rows.columns, state.shots, state.seed));
   result->status = OPENMPQ_OK;
   return result;
@@ -153,10 +164,7 @@ SharedResult guarded(const std::function<SharedResult()> &run) {
 
 SharedResult execute_circuit(openmpq_circuit &state, const Circuit &circuit, const Rows &rows, std::int32_t here) {
   return guarded([&] {
-    if (!state.mistake.empty())
-      throw Mistake{state.mistake};
-    check_columns(state, rows);
-    std::int32_t qpu = region_of(state, here);
+    std::int32_t qpu = checked(state, rows, here);
     if (settings().offload == Offload::disabled)
       return on_host(state, circuit, rows);
     SharedResult result = call(job_of(state, circuit, rows, qpu));
@@ -168,10 +176,7 @@ void execute_circuit_async(openmpq_circuit &state, const Circuit &circuit, const
                            std::function<void(SharedResult)> done) {
   Job job;
   SharedResult failed = guarded([&]() -> SharedResult {
-    if (!state.mistake.empty())
-      throw Mistake{state.mistake};
-    check_columns(state, rows);
-    std::int32_t qpu = region_of(state, here);
+    std::int32_t qpu = checked(state, rows, here);
     // Without a pool there is nothing to wait for: the host runs it now, in this thread.
     if (settings().offload == Offload::disabled || (settings().host_fallback && pool_qpus().empty()))
       return execute_circuit(state, circuit, rows, here);

@@ -31,7 +31,7 @@ bool is_asleep(const char *name, void *function) noexcept {
     return false;
   Dl_info from{};
   bool theirs = dladdr(function, &from) && from.dli_fname && std::strstr(from.dli_fname, "libomptarget");
-  return theirs && !images.load(std::memory_order_relaxed);
+  return theirs && !images_registered();
 }
 
 int ask(const char *name, int otherwise) noexcept {
@@ -39,19 +39,11 @@ int ask(const char *name, int otherwise) noexcept {
   return function ? function() : otherwise;
 }
 
-std::int32_t n_qpus() noexcept {
-  try {
-    return settings().offload == Offload::disabled ? 0 : std::int32_t(pool_qpus().size());
-  } catch (...) {
-    return 0;
-  }
-}
-
 /// In a team or an MPI program each thread of each rank has a QPU of its own (modulo their number), as in the paper's
 /// listings. Alone, whichever is free is better.
 std::int32_t pick() noexcept {
   int threads = ask("omp_get_num_threads", 1);
-  std::int32_t n = n_qpus();
+  std::int32_t n = usable_qpus();
   std::int64_t rank = settings().rank;
   if (n == 0 || (threads == 1 && rank < 0))
     return pool_picks;
@@ -70,6 +62,14 @@ std::int32_t appended(std::int64_t device) noexcept {
 }
 
 } // namespace
+
+std::int32_t usable_qpus() noexcept {
+  try {
+    return settings().offload == Offload::disabled ? 0 : std::int32_t(pool_qpus().size());
+  } catch (...) { // no memory
+    return 0;
+  }
+}
 
 std::int32_t region_target(std::int64_t device, std::int64_t thread_limit) noexcept {
   if (runtime_depth)
@@ -131,7 +131,7 @@ int real_num_devices() noexcept {
   return ask("omp_get_num_devices", 0);
 }
 int appended_qpus() noexcept {
-  return settings().append_devices && !runtime_depth ? n_qpus() : 0;
+  return settings().append_devices && !runtime_depth ? usable_qpus() : 0;
 }
 
 void register_images() noexcept {

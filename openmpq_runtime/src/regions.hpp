@@ -14,6 +14,9 @@ inline bool is_quantum(std::int64_t number) noexcept {
   return number >= quantum && number <= last_qpu;
 }
 
+/// How many QPUs regions can go to: the pool's, none with OMP_TARGET_OFFLOAD=DISABLED. The first call connects.
+std::int32_t usable_qpus() noexcept;
+
 /// The QPU of a region: its number, `pool_picks`, or `nowhere` if the region is classical.
 std::int32_t region_target(std::int64_t device, std::int64_t thread_limit) noexcept;
 
