@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 _WAIST = "qpu_executors"
 _HOME = {
     **dict.fromkeys(["QuantumTask", "QuantumResult", "Priority", "QPU", "Device", "run", "as_task"], _WAIST),
-    **dict.fromkeys(["Site", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
+    **dict.fromkeys(["Site", "Group", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
     **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost", "WorkerLost"], _WAIST),
-    **dict.fromkeys(["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed"], _WAIST),
+    **dict.fromkeys(["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable"], _WAIST),
     "load_site": "conqure.sites",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from qpu_executors import DeviceError as DeviceError
     from qpu_executors import DeviceFault as DeviceFault
     from qpu_executors import DeviceLost as DeviceLost
+    from qpu_executors import Group as Group
     from qpu_executors import InvalidAddress as InvalidAddress
     from qpu_executors import InvalidSite as InvalidSite
     from qpu_executors import InvalidTask as InvalidTask
@@ -80,6 +81,8 @@ if TYPE_CHECKING:
     from qpu_executors import ScriptFailed as ScriptFailed
     from qpu_executors import ScriptsNotAllowed as ScriptsNotAllowed
     from qpu_executors import Site as Site
+    from qpu_executors import SlurmError as SlurmError
+    from qpu_executors import SlurmUnavailable as SlurmUnavailable
     from qpu_executors import UnknownDevice as UnknownDevice
     from qpu_executors import UnknownDriver as UnknownDriver
     from qpu_executors import UnknownEngine as UnknownEngine

@@ -33,6 +33,7 @@ _HOME = {
     "when_ready": "futures",
     "as_task": "translation",
     "Site": "site",
+    "Group": "group",
     "current_site": "site",
     "ConqureError": "errors",
     "InvalidTask": "errors",
@@ -49,6 +50,8 @@ _HOME = {
     "DeviceFault": "errors",
     "DeviceLost": "errors",
     "WorkerLost": "errors",
+    "SlurmError": "errors",
+    "SlurmUnavailable": "errors",
     "InvalidAddress": "errors",
     "ScriptFailed": "errors",
     "ScriptsNotAllowed": "errors",
@@ -86,12 +89,15 @@ if TYPE_CHECKING:
     from .errors import NotOnQPU as NotOnQPU
     from .errors import ScriptFailed as ScriptFailed
     from .errors import ScriptsNotAllowed as ScriptsNotAllowed
+    from .errors import SlurmError as SlurmError
+    from .errors import SlurmUnavailable as SlurmUnavailable
     from .errors import UnknownDevice as UnknownDevice
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine
     from .errors import UnknownSite as UnknownSite
     from .errors import WorkerLost as WorkerLost
     from .futures import when_ready as when_ready
+    from .group import Group as Group
     from .records import Priority as Priority
     from .records import QuantumResult as QuantumResult
     from .records import QuantumTask as QuantumTask

@@ -21,7 +21,12 @@ class QPU:
         tags: words that selectors can ask for.
         options: keyword arguments of the driver.
         max_shots: the most repetitions of a row it takes.
-        reach: how it is reached: ``local`` (from any worker of this machine) or a word of the site's engine.
+        reach: how it is reached: ``local`` (by this machine), by a job of Slurm that asks for a ``gres``, a
+            ``license`` or a ``partition``, over the ``network``, or through a cloud ``queue``.
+        group: the group of workers whose jobs hold it.
+        resource: what such a job asks Slurm for: a GRES for the whole QPU, or a licence for each slot.
+        directives: further options of sbatch for such a job.
+        expects: a variable that the job must have, ``NAME`` or ``NAME=WORD``.
     """
 
     device_id: str
@@ -32,6 +37,10 @@ class QPU:
     options: Mapping[str, Any] = field(default_factory=dict)
     max_shots: int = 10**7
     reach: str = "local"
+    group: str = ""
+    resource: str = ""
+    directives: tuple[str, ...] = ()
+    expects: str = ""
 
 
 @runtime_checkable

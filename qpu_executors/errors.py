@@ -108,6 +108,19 @@ class WorkerLost(ConqureError, RuntimeError):
     transient = True
 
 
+class SlurmError(ConqureError, RuntimeError):
+    """Slurm refused."""
+
+    kind = "slurm_error"
+
+
+class SlurmUnavailable(SlurmError):
+    """Slurm does not answer at the moment."""
+
+    kind = "slurm_unavailable"
+    transient = True
+
+
 class InvalidAddress(ConqureError, ValueError):
     """The address cannot be served."""
 

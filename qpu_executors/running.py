@@ -24,6 +24,7 @@ from .records import QuantumResult, QuantumTask
 from .registry import open_device
 from .selector import Selector, select
 
+JOB_ID = "SLURM_JOB_ID"
 CACHED_PROGRAMS = 128  # prepared programs kept per device; a variational loop needs one or a few
 
 
@@ -32,7 +33,10 @@ class HeldDevice:
 
     def __init__(self, qpu: QPU, device: Device | None = None) -> None:
         self.qpu = qpu
+        if device is None:
+            _check_job(qpu)
         self.device = device if device is not None else open_device(qpu)
+        self._job = {"slurm_job_id": os.environ[JOB_ID]} if os.environ.get(JOB_ID) else {}
         self.metadata: dict[str, Any] = {}  # an engine may add facts for the next result, e.g. a repeated attempt
         self._prepared: OrderedDict[tuple[str | bytes, str], Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -57,7 +61,7 @@ class HeldDevice:
         except Exception as error:  # whatever a driver's SDK raises
             raise DeviceError(f"device {self.qpu.device_id!r} failed: {type(error).__name__}: {error}") from error
         run_s = time.perf_counter() - clock
-        metadata = dict(getattr(self.device, "metadata", None) or {}) | self.metadata
+        metadata = dict(getattr(self.device, "metadata", None) or {}) | self._job | self.metadata
         run_s = metadata.pop("run_s", run_s)
         return QuantumResult(
             task_id=task.task_id,
@@ -118,6 +122,22 @@ class HeldDevice:
             raise DeviceError(
                 f"device {self.qpu.device_id!r} cannot prepare the program: {type(error).__name__}: {error}"
             ) from error
+
+
+def _check_job(qpu: QPU) -> None:
+    """A site may say how a job can tell that it was given the QPU; without that it must not be touched."""
+    name, _, word = qpu.expects.partition("=")
+    if not name:
+        return
+    given = os.environ.get(name, "")
+    if given and (not word or word in given.split(",")):
+        return
+    job = f"job {os.environ[JOB_ID]}" if os.environ.get(JOB_ID) else "this process, which is in no job of Slurm,"
+    raise DeviceError(
+        f"device {qpu.device_id!r} was not given to {job}: {name} {f'is {given!r}' if given else 'is not set'}, and the "
+        f"site file expects {qpu.expects!r}. Check 'resource' and 'directives' of [qpu.{qpu.device_id}], and that the "
+        "site's plugin for QPUs is loaded: srun --help shows its options."
+    )
 
 
 _HINTS = {"qpy": " A circuit with branches, delays or angles that are not affine in its parameters needs an 'aer' QPU."}

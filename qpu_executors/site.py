@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from .device import QPU
 from .errors import InvalidSite
+from .group import Group
 from .selector import select
 from .site_format import mistakes
 from .site_search import VARIABLE, find_site
@@ -34,6 +35,8 @@ class Site:
         engine: what runs the tasks when nobody says: ``parsl``, ``dask`` or ``threads``.
         qpu_mode: where Parsl runs QPU tasks: ``threads`` of the submitting program, ``workers`` that hold a QPU each,
             or stock ``htex`` workers.
+        groups: the groups of workers that Slurm starts; none where everything runs on this machine.
+        queue: what the file says about the site's cloud queue.
         path: the file it was read from; None for a site made in Python.
 
     >>> Site("here", (QPU("sv0", "statevector", 10),)).qpu("sv0").n_qubits
@@ -47,10 +50,13 @@ class Site:
     engine: str = "threads"
     qpu_mode: str = "workers"
     path: Path | None = None
+    groups: tuple[Group, ...] = ()
+    queue: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "qpus", tuple(self.qpus))
         object.__setattr__(self, "cpu_workers", self.cpu_workers or cores())
+        object.__setattr__(self, "groups", tuple(self.groups))
         names = [qpu.device_id for qpu in self.qpus]
         if not names or len(set(names)) < len(names):
             raise InvalidSite(f"site {self.name!r} needs at least one QPU, each with a name of its own, not {names}.")
@@ -82,6 +88,23 @@ class Site:
         """The same site with only the QPUs that a name or selector fits."""
         return replace(self, qpus=tuple(self.select(device_id)))
 
+    def group(self, name: str) -> Group:
+        """The group of this name; `InvalidSite` lists those that exist."""
+        for group in self.groups:
+            if group.name == name:
+                return group
+        known = ", ".join(repr(group.name) for group in self.groups) or "none"
+        raise InvalidSite(f"site {self.name!r} has no group {name!r}. Groups: {known}.")
+
+    def qpus_of(self, group: str) -> tuple[QPU, ...]:
+        """The QPUs that jobs of a group hold; for ``""`` those that need no job."""
+        return tuple(qpu for qpu in self.qpus if qpu.group == group)
+
+    @property
+    def classical_groups(self) -> tuple[Group, ...]:
+        """The groups whose jobs hold no QPU."""
+        return tuple(group for group in self.groups if not self.qpus_of(group.name))
+
     def describe(self) -> dict[str, Any]:
         """Everything about the site as plain JSON values."""
         return {
@@ -92,7 +115,11 @@ class Site:
             "qpu_mode": self.qpu_mode,
             "cpu_workers": self.cpu_workers,
             "qpus": [_describe_qpu(qpu) for qpu in self.qpus],
-        }
+        } | (
+            {"groups": [asdict(group) for group in self.groups], "queue": dict(self.queue)}
+            if self.groups or self.queue
+            else {}
+        )
 
 
 def current_site() -> Site:
@@ -147,12 +174,22 @@ def _site_from(values: Mapping[str, Any], path: Path) -> Site:
         engine=engine.get("name", "threads"),
         qpu_mode=engine.get("qpu_mode", "workers"),
         path=path,
+        groups=tuple(_groups_from(values)),
+        queue=values.get("queue", {}),
     )
 
 
+def _groups_from(values: Mapping[str, Any]) -> Iterator[Group]:
+    common = values.get("slurm", {})
+    for name, table in values.get("group", {}).items():
+        yield Group.of(name, {**common, **table})
+
+
 def _qpu_from(device_id: str, table: Mapping[str, Any]) -> QPU:
-    optional = {key: table[key] for key in ("slots", "max_shots", "reach", "options") if key in table}
-    return QPU(device_id, table["driver"], table["qubits"], tags=tuple(table.get("tags", ())), **optional)
+    plain = ("slots", "max_shots", "reach", "group", "resource", "expects", "options")
+    optional: dict[str, Any] = {key: table[key] for key in plain if key in table}
+    lists: dict[str, Any] = {key: tuple(table.get(key, ())) for key in ("tags", "directives")}
+    return QPU(device_id, table["driver"], table["qubits"], **lists, **optional)
 
 
 def _describe_qpu(qpu: QPU) -> dict[str, Any]:
@@ -165,4 +202,4 @@ def _describe_qpu(qpu: QPU) -> dict[str, Any]:
         "max_shots": qpu.max_shots,
         "reach": qpu.reach,
         "options": dict(qpu.options),
-    }
+    } | {name: value for name in ("group", "resource", "directives", "expects") if (value := getattr(qpu, name))}

@@ -78,17 +78,17 @@ def test_a_file_needs_no_more_than_one_qpu(site_file: Path) -> None:
         (
             'descripton = "x"\n' + MINIMAL,
             "lab.toml, line 1: 'descripton' is unknown. Did you mean 'description'? "
-            "Allowed at the top: cpu, description, engine, name, qpu.",
+            "Allowed at the top: cpu, description, engine, group, name, qpu, queue, slurm.",
         ),
         (
             MINIMAL + "\nqbits = 5\n",
             "lab.toml, line 5: 'qpu.ion0.qbits' is unknown. Did you mean 'qubits'? "
-            "Allowed in [qpu.ion0]: driver, max_shots, options, qubits, reach, slots, tags.",
+            "Allowed in [qpu.ion0]: directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags.",
         ),
         (
             MINIMAL + '[qpu.ion.1]\ndriver = "aer"\n',
             "lab.toml, line 4: 'qpu.ion.1' is unknown. A name with a dot needs quotes: [qpu.\"a.b\"]. "
-            "Allowed in [qpu.ion]: driver, max_shots, options, qubits, reach, slots, tags.\n"
+            "Allowed in [qpu.ion]: directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags.\n"
             "lab.toml, line 4: 'qpu.ion' lacks 'driver' (who opens it: a driver that 'conqure doctor' lists).\n"
             "lab.toml, line 4: 'qpu.ion' lacks 'qubits' (the largest circuit it takes).",
         ),
