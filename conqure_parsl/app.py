@@ -19,7 +19,7 @@ from .calls import OPTION, returning_circuits, taking_qpu
 from .memo import teach_memoizer
 from .placing import choose
 from .sessions import session_for
-from .specification import PARAMETER, read_priority
+from .specification import PARAMETER, TICKET, Ticket, read_priority
 
 _OPTIONS = ("device", "shots", "priority", "seed", "parameter_values")
 
@@ -72,6 +72,7 @@ class QuantumApp(AppBase):
         if isinstance(options["device"], Future):
             raise InvalidTask("device must be known when the app is called, and is a future. Wait for its result.")
         specification = {"device_id": options["device"], "priority": options.pop("priority")} | (given or {})
+        specification[TICKET] = Ticket()
         specification["priority"] = read_priority(specification["priority"])
         if "session" not in specification and (current := session_for(specification["device_id"])):
             specification |= current.specification

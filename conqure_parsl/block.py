@@ -65,8 +65,8 @@ class _Child:
 class Block:
     """The workers of one node."""
 
-    def __init__(self, path: Path, secret: bytes, block_id: str, n_workers: int) -> None:
-        self._path, self._secret, self._block_id = path, secret, block_id
+    def __init__(self, path: Path, secret: bytes, block_id: str, n_workers: int, qpus: list[str]) -> None:
+        self._path, self._secret, self._block_id, self._qpus = path, secret, block_id, qpus
         self._children: list[_Child] = []
         self._due = [0.0] * n_workers  # when each missing worker is to be started
         self._pause = 0.1
@@ -116,7 +116,7 @@ class Block:
         return False
 
     def _start(self) -> None:
-        hello = _hello("worker", self._block_id) | {"name": uuid.uuid4().hex}
+        hello = _hello("worker", self._block_id) | {"name": uuid.uuid4().hex, "qpus": self._qpus}
         read, write = os.pipe()
         os.set_blocking(read, False)
         process = mp.get_context("fork").Process(
@@ -171,6 +171,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the secret and the broker's socket are")
     parser.add_argument("--block-id", required=True)
     parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--qpu", action="append", default=[], help="a QPU that this block may hold; default: any")
     parser.add_argument("--tunnel", help="addresses of the broker's end of the tunnel, from another machine")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _terminated)
@@ -185,7 +186,7 @@ def main() -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))  # workers that all use all cores cost a simulator dearly
     try:
-        block = Block(socket_path, secret, options.block_id, options.workers)
+        block = Block(socket_path, secret, options.block_id, options.workers, options.qpu)
         block.run()
     finally:
         if options.tunnel:  # its process ends with us, by force

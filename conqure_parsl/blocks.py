@@ -29,7 +29,9 @@ from qpu_executors.task_queue import AGING_S
 from . import launching
 from .broker import Broker
 from .gateway import Gateway
-from .packing import pack_call
+from .packing import pack_attempt, pack_call
+from .slurm import GroupProvider, ProviderPerQPU
+from .slurm_blocks import SlurmBlocks
 from .specification import Placement, arguments
 
 BlockErrorHandler = bool | Callable[[BlockProviderExecutor, dict[str, JobStatus]], None]
@@ -94,6 +96,7 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
         self._worker_lost = worker_lost
         self._broker: Broker | None = None
         self._gateway: Gateway | None = None
+        self._slurm: SlurmBlocks | None = None
 
     # Parsl's interface of all executors
 
@@ -114,13 +117,18 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
         self._tasks = self._broker.pending  # Parsl's name for it
         if not local:
             self._gateway = Gateway(self._broker.socket, self._folder, self.address)
+        if isinstance(self.provider, (GroupProvider, ProviderPerQPU)):
+            self._slurm = SlurmBlocks(self, self.provider)
 
     def _hand_in(
         self, where: Placement, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
         if self.bad_state_is_set:
             raise BadStateException(self, self.executor_exception)
-        return self.broker.submit(where, pack_call(func, args, arguments(func, kwargs)))
+        packed = pack_call(func, args, arguments(func, kwargs))
+        if where.ticket is not None and where.ticket.attempts:
+            packed = pack_attempt(where.ticket.attempts + 1, packed)
+        return self.broker.submit(where, packed)
 
     def shutdown(self) -> None:
         if self._broker is not None:
@@ -128,6 +136,8 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
             shutil.rmtree(self._sockets, ignore_errors=True)
         if self._gateway is not None:
             self._gateway.stop()
+        if self._slurm is not None:
+            self._slurm.close()
         super().shutdown()
 
     def monitor_resources(self) -> bool:
@@ -158,10 +168,37 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
     def status(self) -> dict[str, JobStatus]:
         """As the provider says, but a block that did start and ended later is not a block that cannot start."""
         status: dict[str, JobStatus] = super().status()
+        if self._slurm is not None:
+            self._slurm.note_lost(status)
         for block_id, job in status.items():
             if job.state == JobState.FAILED and block_id in self.broker.connected_blocks:
                 status[block_id] = JobStatus(JobState.COMPLETED, f"ended with {job.exit_code}", job.exit_code)
         return status
+
+    def handle_errors(self, status: dict[str, JobStatus]) -> None:
+        """On Slurm one QPU's jobs may fail while another's run, so `SlurmBlocks` judges them."""
+        if self._slurm is None:
+            super().handle_errors(status)
+
+    def why(self) -> list[str]:
+        """Why tasks wait for blocks, in sentences; empty where none does.
+
+        >>> for reason in dfk.executors["qpu"].why(): print(reason)
+        """
+        return self._slurm.why() if self._slurm else []
+
+    def poll_facade(self) -> None:
+        """Called by Parsl several times a second."""
+        super().poll_facade()
+        if self._slurm is not None and not self.bad_state_is_set:
+            self._slurm.adapt()
+
+    def scale_out_facade(self, n: int) -> list[str]:
+        """Parsl asks for more blocks; on Slurm we know better which, and when."""
+        if self._slurm is not None:
+            return []
+        started: list[str] = super().scale_out_facade(n)
+        return started
 
     def scale_in(self, blocks: int) -> list[str]:
         """Idle blocks first; their workers get a moment to close their devices."""
@@ -182,7 +219,8 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
 
     def _get_launch_command(self, block_id: str) -> str:
         command = [*launching.python_module("conqure_parsl.block"), "--folder", str(self._folder)]
-        command += ["--block-id", block_id, "--workers", str(self.workers_per_node)]
+        command += ["--block-id", block_id]
+        command += self._slurm.arguments(block_id) if self._slurm else ["--workers", str(self.workers_per_node)]
         if self._gateway is not None:
             command += ["--tunnel", ",".join(self._gateway.addresses)]
         return shlex.join(command)

@@ -15,7 +15,7 @@ import pickle
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, InvalidStateError
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -138,6 +138,27 @@ class Broker:
         with self._lock:
             return {worker.block_id for worker in self._leases.workers if worker.entry is not None}
 
+    def lost_blocks(self) -> set[str]:
+        """Blocks that did report and whose connections are all gone, whatever the batch system believes."""
+        with self._spoken:
+            return {block_id for block_id in self.connected_blocks if not self._blocks.get(block_id)}
+
+    def refuse(self, device_id: str, error: ConqureError) -> None:
+        """This QPU can't be had at all: fail the tasks that wait for it only, and those to come."""
+        with self._lock:
+            self._leases.broken[device_id] = error
+        self._fail_stranded()
+
+    def wanted(self, active: Mapping[str, int]) -> dict[str, int]:
+        """See `Leases.wanted`."""
+        with self._lock:
+            return self._leases.wanted(active)
+
+    def idle_blocks(self, idle_s: Callable[[str], float]) -> list[str]:
+        """See `Leases.idle_blocks`."""
+        with self._lock:
+            return self._leases.idle_blocks(idle_s, time.monotonic())
+
     def workers(self) -> list[dict[str, Any]]:
         """What every worker holds and does, for people and tests."""
         with self._lock:
@@ -201,6 +222,7 @@ class Broker:
             hello["pid"],
             hello["host"],
             send=lambda data: _send(connection, data),
+            may_hold=frozenset(hello["qpus"]) if hello.get("qpus") else None,
         )
         with self._lock:
             orders = self._leases.joined(worker)

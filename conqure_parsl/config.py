@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from parsl import Config
+from parsl.addresses import address_by_interface
 from parsl.dataflow.dependency_resolvers import DEEP_DEPENDENCY_RESOLVER
+from parsl.executors import MPIExecutor
 from parsl.executors.base import ParslExecutor
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.providers.base import ExecutionProvider
 
-from qpu_executors import InvalidSite, Site
+from qpu_executors import Group, InvalidSite, Site
 
 from .executor import CPUExecutor, QPUExecutor
 from .htex import PinnedHTEX, safe_htex
 from .in_process import QPUThreadExecutor
+from .slurm import GroupProvider, ProviderPerQPU, Queue
 
 QPU_MODES = ("threads", "workers", "htex")
 CPU_MODES = ("workers", "htex")
@@ -66,22 +69,35 @@ def parsl_config(
     >>> with parsl.load(parsl_config("laptop")): ...
     """
     site = Site.load(site)
-    workers = site.cpu_workers if cpu_workers is None else cpu_workers
-    cpu = _cpu_executor(cpu_mode or ("htex" if cpu_provider else "workers"), workers, cpu_provider, address)
     logging.getLogger("parsl").addHandler(logging.NullHandler())  # errors reach the futures, not also the terminal
-    mode, classical = qpu_mode or site.qpu_mode, cpu or "refuse"
-    quantum: list[ParslExecutor] = []
-    if mode == "threads":
-        quantum += [QPUThreadExecutor(qpus=site.qpus, classical=classical)]
-    elif mode == "workers":
-        quantum += [QPUExecutor(qpus=site.qpus, provider=qpu_provider, classical=classical, address=address)]
-    elif mode == "htex":
-        quantum += [PinnedHTEX(qpu, classical=classical) for qpu in site.qpus]
+    queue = Queue(site.name, site.path)
+    cpu: list[ParslExecutor] = []
+    if site.classical_groups and cpu_provider is None and cpu_workers != 0:
+        cpu += [_group_executor(group, queue, cpu_mode or "workers") for group in site.classical_groups]
     else:
+        workers = site.cpu_workers if cpu_workers is None else cpu_workers
+        cpu += _cpu_executor(cpu_mode or ("htex" if cpu_provider else "workers"), workers, cpu_provider, address)
+    mode, classical = qpu_mode or site.qpu_mode, next((each for each in cpu if not _is_mpi(each)), "refuse")
+    here, in_jobs = [q for q in site.qpus if not q.group], [q for q in site.qpus if q.group]
+    if qpu_provider is not None:
+        here, in_jobs = list(site.qpus), []
+    quantum: list[ParslExecutor] = []
+    if in_jobs:
+        provider = ProviderPerQPU([GroupProvider(site.group(qpu.group), qpu, queue) for qpu in in_jobs])
+        address_ = address or _address_on(site.group(in_jobs[0].group).interface)
+        quantum += [QPUExecutor(qpus=in_jobs, provider=provider, classical=classical, address=address_)]
+    label = "qpu-here" if in_jobs else "qpu"
+    if mode not in QPU_MODES:
         raise InvalidSite(f"qpu_mode is {mode!r}. Choose one of {', '.join(QPU_MODES)}.")
+    if here and mode == "threads":
+        quantum += [QPUThreadExecutor(label, qpus=here, classical=classical)]
+    elif here and mode == "workers":
+        quantum += [QPUExecutor(label, qpus=here, provider=qpu_provider, classical=classical, address=address)]
+    elif here:
+        quantum += [PinnedHTEX(qpu, classical=classical) for qpu in here]
     defaults: dict[str, Any] = {
-        "executors": [*quantum, *([cpu] if cpu else []), *executors],
-        "run_dir": run_dir or _temporary_folder(shared=bool(qpu_provider or cpu_provider)),
+        "executors": [*quantum, *cpu, *executors],
+        "run_dir": run_dir or _temporary_folder(_shared_folder(site, bool(qpu_provider or cpu_provider))),
         "retries": retries,
         "retry_handler": retry_transient,
         "dependency_resolver": DEEP_DEPENDENCY_RESOLVER,
@@ -90,19 +106,53 @@ def parsl_config(
         "strategy": "simple",
         "strategy_period": 0.25,  # the first blocks start after this; looking costs some microseconds
     }
+    if site.groups and not executors:
+        defaults["max_idletime"] = 10**6  # executors on Slurm give back their own idle blocks (`SlurmBlocks`)
     return Config(**(defaults | options))
 
 
 def _cpu_executor(
     mode: str, workers: int, provider: ExecutionProvider | None, address: str | None
-) -> ParslExecutor | None:
+) -> list[ParslExecutor]:
     if mode not in CPU_MODES:
         raise InvalidSite(f"cpu_mode is {mode!r}. Choose one of {', '.join(CPU_MODES)}.")
     if workers == 0:
-        return None
+        return []
     if mode == "htex":
-        return safe_htex(workers=workers, provider=provider)
-    return CPUExecutor(workers=workers, provider=provider, address=address)
+        return [safe_htex(workers=workers, provider=provider)]
+    return [CPUExecutor(workers=workers, provider=provider, address=address)]
+
+
+def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
+    """The executor of a classical group of a site, labelled with its name."""
+    provider, address = GroupProvider(group, queue=queue), _address_on(group.interface)
+    if group.mpi:
+        from .mpi import mpi_executor
+
+        return mpi_executor(group, provider)
+    if mode not in CPU_MODES:
+        raise InvalidSite(f"cpu_mode is {mode!r}. Choose one of {', '.join(CPU_MODES)}.")
+    if mode == "htex":
+        return safe_htex(group.name, group.workers_for(), provider, address=address)
+    slots = group.workers_for() * group.nodes * group.jobs
+    return CPUExecutor(group.name, workers=slots, provider=provider, address=address)
+
+
+def _is_mpi(executor: ParslExecutor) -> bool:
+    return isinstance(executor, MPIExecutor)
+
+
+def _address_on(interface: str) -> str | None:
+    """Our address on a network interface; None for whichever answers."""
+    if not interface:
+        return None
+    try:
+        return address_by_interface(interface)
+    except OSError:
+        names = ", ".join(name for _, name in socket.if_nameindex())
+        raise InvalidSite(
+            f"this machine has no network interface {interface!r}. It has: {names}. See 'interface' in the site file."
+        ) from None
 
 
 def retry_transient(exception: Exception, task_record: Any) -> float:
@@ -116,10 +166,16 @@ def retry_transient(exception: Exception, task_record: Any) -> float:
     return 1.0 if lost or getattr(exception, "transient", False) else float("inf")
 
 
-def _temporary_folder(shared: bool) -> str:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "conqure"
-    if shared:
-        cache.mkdir(parents=True, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix="conqure-parsl-", dir=cache if shared else None)
+def _shared_folder(site: Site, shared: bool) -> Path | None:
+    """Where the blocks on other machines look for us, if there are any."""
+    if site.groups:
+        return site.groups[0].shared_folder
+    return Group("").shared_folder if shared else None
+
+
+def _temporary_folder(within: Path | None) -> str:
+    if within is not None:
+        within.mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="conqure-parsl-", dir=within)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -18,7 +18,7 @@ from .channels import CLOSE, DATA, OPEN, PING, PING_S, PONG, Ends
 
 logger = logging.getLogger(__name__)
 
-NODE_SILENCE_S = 15.0  # a node's end does nothing but pump, so it always answers
+NODE_SILENCE_S = 8.0  # a node's end does nothing but pump, so it always answers
 
 
 class Gateway:
@@ -65,7 +65,7 @@ class Gateway:
                     self._from_broker(ready, poller)
             silent = time.monotonic() - NODE_SILENCE_S
             for node in [node for node, heard in self._heard.items() if heard < silent]:
-                logger.warning("node %r has been silent for %.0f s", node, NODE_SILENCE_S)
+                logger.info("node %r has been silent for %.0f s", node, NODE_SILENCE_S)
                 del self._heard[node]
                 self._ends.close_node(node, poller)
 

@@ -14,8 +14,9 @@ Not thread-safe; the broker calls it under its lock and carries out the orders t
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -49,12 +50,16 @@ class Worker:
     pid: int
     host: str
     send: Callable[[bytes], None] = lambda data: None
+    may_hold: frozenset[str] | None = None  # the QPUs that its job was given; None for any
     qpu: QPU | None = None
     ready: bool = False
     entry: Entry | None = None
     ahead: Entry | None = None
     since: float = 0.0  # when it became idle, or began its task
     quick: bool = False  # whether its last task was short
+
+    def may(self, qpu: QPU) -> bool:
+        return self.may_hold is None or qpu.device_id in self.may_hold
 
     def describe(self) -> str:
         holds = f" that held {self.qpu.device_id!r}" if self.qpu else ""
@@ -129,7 +134,7 @@ class Leases:
         now = time.monotonic()
         worker.quick, worker.since = now - worker.since < AHEAD_S, now
         orders = [] if worker.entry else self._next(worker)
-        if worker.entry is not None and worker.quick and not self._unheld() and (ahead := self._pop(worker)):
+        if worker.entry is not None and worker.quick and not self._unheld(worker) and (ahead := self._pop(worker)):
             worker.ahead = ahead
             orders.append((worker, ahead))
         return entry, orders
@@ -144,9 +149,44 @@ class Leases:
             if not worker.ready:
                 self._note_death(device_id, why)
             self._return_lease(worker)
-        spares = [spare for spare in self.workers if spare.qpu is None]
         entry, worker.entry = worker.entry, None
-        return entry, self._lend(spares[0]) if spares else self.wake_idle()
+        for spare in [spare for spare in self.workers if spare.qpu is None]:
+            if orders := self._lend(spare):
+                return entry, orders
+        return entry, self.wake_idle()
+
+    # Where workers come and go with jobs
+
+    def wanted(self, active: Mapping[str, int], most: int = 1000) -> dict[str, int]:
+        """Tasks that wait for a QPU, by the QPU they should get: one that workers hold or will hold, if they fit it.
+
+        Args:
+            active: by QPU, the slots of workers that there are or that have been asked for.
+            most: look at no more tasks than this.
+        """
+        load = dict.fromkeys(self.queue.qpus, 0)
+        for worker in self.workers:
+            if worker.qpu is not None and worker.entry is not None:
+                load[worker.qpu.device_id] += 1
+        waiting = dict.fromkeys(self.queue.qpus, 0)
+        for entry in itertools.islice(self.queue.waiting(), most):
+            names = [qpu.device_id for qpu in self.queue.fits(entry.device_id) if qpu.device_id not in self.broken]
+            if not names:
+                continue
+            name = min(names, key=lambda name: (load[name] >= active.get(name, 0), load[name]))
+            load[name] += 1
+            waiting[name] += 1
+        return waiting
+
+    def idle_blocks(self, idle_s: Callable[[str], float], now: float) -> list[str]:
+        """Blocks whose workers all have had nothing to do for that long, each QPU's own time."""
+        idle: dict[str, bool] = {}
+        for worker in self.workers:
+            if worker.qpu is not None:
+                device_id, is_free = worker.qpu.device_id, worker.ready and worker.entry is None
+                rested = is_free and now - worker.since > idle_s(device_id) and not self.queue.has_session(device_id)
+                idle[worker.block_id] = idle.get(worker.block_id, True) and rested
+        return [block_id for block_id, rested in idle.items() if rested]
 
     def all_broken(self) -> bool:
         return len(self.broken) == len(self.queue.qpus)
@@ -168,7 +208,7 @@ class Leases:
         return [(worker, entry)]
 
     def _next(self, worker: Worker) -> list[Order]:
-        if unheld := self._unheld():
+        if unheld := self._unheld(worker):
             wanted = self._most_urgent([worker.qpu, *unheld])  # type: ignore[list-item]
             if wanted is not None and wanted is not worker.qpu:
                 self._return_lease(worker)
@@ -179,26 +219,28 @@ class Leases:
     def _lend(self, worker: Worker) -> list[Order]:
         """A lease for a worker without one: the most wanted QPU that nobody holds, else the one with fewest holders."""
         free = [self.queue.qpus[d] for d, n in self._free.items() if n > 0 and d not in self.broken]
+        free = [qpu for qpu in free if worker.may(qpu)]
         if not free:
             return []
-        wanted = self._most_urgent(self._unheld()) or min(free, key=lambda qpu: self._holders[qpu.device_id])
+        wanted = self._most_urgent(self._unheld(worker)) or min(free, key=lambda qpu: self._holders[qpu.device_id])
         return [self._give(worker, wanted)]
 
     def _lend_idle(self, idle: list[Worker]) -> list[Order]:
         """A task came that no worker's QPU fits: the worker that has idled longest changes over, if one idles."""
-        unheld = self._unheld()
-        wanted = self._most_urgent(unheld) if idle and unheld else None
-        if wanted is None:
+        for worker in sorted(idle, key=lambda worker: worker.since):
+            if wanted := self._most_urgent(self._unheld(worker)):
+                break
+        else:
             return []
-        worker = min(idle, key=lambda worker: worker.since)
         self._return_lease(worker)
         return [self._give(worker, wanted)]
 
-    def _unheld(self) -> list[QPU]:
-        """QPUs that no worker holds: there are fewer workers than QPUs, or one has just died."""
+    def _unheld(self, worker: Worker) -> list[QPU]:
+        """QPUs that this worker may hold and nobody does: there are fewer workers than QPUs, or one has just died."""
         if all(self._holders.values()):
             return []
-        return [self.queue.qpus[d] for d, n in self._holders.items() if n == 0 and d not in self.broken]
+        unheld = [self.queue.qpus[d] for d, n in self._holders.items() if n == 0 and d not in self.broken]
+        return [qpu for qpu in unheld if worker.may(qpu)]
 
     def _most_urgent(self, qpus: list[QPU]) -> QPU | None:
         """The QPU whose next task comes first by the rule of the queue; ``None`` if no task waits for any of them."""

@@ -23,7 +23,7 @@ from tblib import Traceback
 from qpu_executors.records import QuantumTask
 from qpu_executors.running import run
 
-_RUN, _CALL = b"R", b"C"
+_RUN, _CALL, _AGAIN = b"R", b"C", b"A"
 _PICKLE, _PARSL, _ERROR = b"p", b"s", b"e"
 _PARSLS_OWN = (b"C2\n", b"02\n")  # its identifiers for what is a plain `dill.dumps`
 
@@ -46,6 +46,16 @@ def pack_call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         return _RUN + pickle.dumps(args[0], pickle.HIGHEST_PROTOCOL)
     function = _parsls_dump(func)  # cached by Parsl per function object
     return _CALL + len(function).to_bytes(8, "big") + function + pack((args, kwargs))
+
+
+def pack_attempt(attempt: int, call: bytes) -> bytes:
+    """A packed call that is not made for the first time."""
+    return _AGAIN + min(attempt, 255).to_bytes(1, "big") + call
+
+
+def unpack_attempt(data: memoryview) -> tuple[int, memoryview]:
+    """Which attempt a call is, and the call."""
+    return (data[1], data[2:]) if data[:1] == _AGAIN else (1, data)
 
 
 def unpack_call(data: memoryview) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:

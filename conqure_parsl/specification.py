@@ -65,11 +65,12 @@ def _takes_specification(func: Callable[..., Any]) -> bool:
 
 
 class Ticket:
-    """Lets a pool cancel its task wherever it is: not launched yet, waiting, or being tried again."""
+    """What goes with a task through all its tries: it counts them, and a pool cancels by it wherever the task is."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # cancelling runs callbacks, which may ask us again
         self._cancelled = self._launched = False
+        self.attempts = 0  # how often an executor was given the task
         self._future: Future[Any] | None = None
 
     def launched(self, future: Future[Any] | None) -> None:
@@ -82,6 +83,7 @@ class Ticket:
             if self._cancelled:
                 raise CancelledError
             self._launched, self._future = True, future
+            self.attempts += 1
 
     def cancel(self) -> bool:
         """Whether the task will not run."""

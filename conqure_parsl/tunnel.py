@@ -50,6 +50,9 @@ def open_tunnel(addresses: Iterable[str], folder: Path) -> Path:
 
 
 def _run_node(addresses: list[str], folder: Path, listener: socket.socket, report: int) -> None:
+    if all(_refuses(address) for address in addresses):
+        os.write(report, f"the program is gone: nobody listens at {', '.join(addresses)}.".encode())
+        return
     context = curvezmq.ClientContext(str(folder / "certificates"))
     dealer = _first_that_answers(context, addresses)
     if dealer is None:
@@ -58,6 +61,18 @@ def _run_node(addresses: list[str], folder: Path, listener: socket.socket, repor
     os.write(report, b"ok")
     os.close(report)
     _pump(dealer, listener)
+
+
+def _refuses(address: str) -> bool:
+    """Whether the machine is there and nobody listens: a job that started after its program's death ends at once."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # not to be reached from here, perhaps by another address
+        return False
+    return False
 
 
 def _first_that_answers(context: curvezmq.ClientContext, addresses: list[str]) -> zmq.Socket[bytes] | None:

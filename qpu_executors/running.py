@@ -133,9 +133,10 @@ def _check_job(qpu: QPU) -> None:
     if given and (not word or word in given.split(",")):
         return
     job = f"job {os.environ[JOB_ID]}" if os.environ.get(JOB_ID) else "this process, which is in no job of Slurm,"
+    found = f"{name} is {given!r}" if given else f"{name} is not set"
     raise DeviceError(
-        f"device {qpu.device_id!r} was not given to {job}: {name} {f'is {given!r}' if given else 'is not set'}, and the "
-        f"site file expects {qpu.expects!r}. Check 'resource' and 'directives' of [qpu.{qpu.device_id}], and that the "
+        f"device {qpu.device_id!r} was not given to {job}: {found}, and "
+        f"the site file expects {qpu.expects!r}. Check 'resource' and 'directives' of [qpu.{qpu.device_id}], and that the "
         "site's plugin for QPUs is loaded: srun --help shows its options."
     )
 

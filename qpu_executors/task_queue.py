@@ -130,6 +130,10 @@ class TaskQueue:
             self._holds.setdefault(bound, session)
         return bound
 
+    def has_session(self, device_id: str) -> bool:
+        """Whether a session is bound to this device."""
+        return device_id in self._sessions.values()
+
     def close_session(self, session: str) -> None:
         """Release the session's device; its tasks that still wait run there in their turn."""
         bound = self._sessions.pop(session, None)

@@ -17,17 +17,15 @@ PATIENCE_S = 30.0  # a busy controller may take this long to answer
 # What the commands print when the controller is restarting or overloaded: the same command may succeed later.
 _PASSING = re.compile(
     r"unable to contact slurm controller|timed out|connection refused|temporarily|try again|slurm backup controller"
-    r"|communication connection failure|controller .*not respond|zero bytes were transmitted|unexpected message received",
+    r"|communication connection failure|controller .*not respond|zero bytes were transmitted|unexpected message",
     re.IGNORECASE,
 )
-ENDED = {
-    "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT",
-}  # fmt: skip
+ENDED = set("BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED REVOKED TIMEOUT".split())
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job as squeue tells it. ``starts_at`` is Slurm's guess, ISO 8601, or ``""``; ``comment`` what we wrote into it."""
+    """A job as squeue tells it. ``starts_at`` is Slurm's guess, ISO 8601, or ``""``; ``comment`` is what we wrote."""
 
     job_id: str
     name: str
@@ -58,8 +56,8 @@ def ask(*command: str, timeout_s: float = PATIENCE_S) -> str:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
         raise SlurmError(
-            f"{command[0]!r} is not on PATH, so this machine is no login node of Slurm. Load your site's module for it, "
-            "or choose a site that needs none: conqure sites list"
+            f"{command[0]!r} is not on PATH, so this machine is no login node of Slurm. Load your site's module for "
+            "it, or choose a site that needs none: conqure sites list"
         ) from None
     except subprocess.TimeoutExpired:
         raise SlurmUnavailable(f"{command[0]} did not answer within {timeout_s:.0f} s.") from None

@@ -1,8 +1,8 @@
 """The jobs of this program, on disk: for `conqure why`, and so that they end with the program whatever ends it.
 
-Every job carries the program's mark as its comment (``sbatch --comment``). A small process of our own (`reaper`) waits for the
-end of the program; if it died without closing its ledger, the reaper cancels every job with that mark. So nothing has to
-be written down in time, and a job that was being submitted when the program was killed is found, too.
+Every job carries the program's mark as its comment (``sbatch --comment``). A small process of our own (`reaper`) waits
+for the end of the program; if it died without closing its ledger, the reaper cancels every job with that mark. So
+nothing has to be written down in time, and a job that was being submitted when the program was killed is found, too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MARK = "conqure-"
 
 
 class Ledger:
-    """What a program has asked of Slurm and why it waits; one for each open engine. `close` it when all jobs have ended.
+    """What a program has asked of Slurm and why it waits, one for each open engine; `close` it when all jobs are over.
 
     Attributes:
         comment: the mark that each of its jobs carries.

@@ -1,4 +1,4 @@
-"""What a job of a group asks of Slurm, and what it does before its workers start: pure functions of the site's facts."""
+"""What a job of a group asks of Slurm, and what it does before its workers start: pure functions of a site."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Cancels the jobs of a program that died: ``python reaper.py LEDGER COMMENT PID``, started by `ledger`.
 
-It outlives the program by some seconds, and uses nothing but the standard library. The program is gone when its end of our
-standard input is closed or its process is no more; ``kill -9`` does both. If its ledger is gone too, it ended in order.
+It outlives the program by some seconds, and uses nothing but the standard library. The program is gone when its end of
+our standard input is closed or its process is no more; ``kill -9`` does both. If its ledger is gone too, it ended in
+order.
 """
 
 from __future__ import annotations

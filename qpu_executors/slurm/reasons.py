@@ -19,22 +19,30 @@ _MEANINGS = {
     ),
     "PartitionDown": ("its partition is closed", "See: scontrol show partition {partition}"),
     "PartitionInactive": ("its partition is closed", "See: scontrol show partition {partition}"),
-    "PartitionTimeLimit": ("its walltime is longer than the partition allows", "Set a shorter 'walltime' in the site file"),
-    "PartitionNodeLimit": ("it wants more nodes than the partition allows", "Set fewer 'nodes' in the site file"),
+    "PartitionTimeLimit": ("its walltime is longer than the partition allows", "Set a shorter 'walltime'"),
+    "PartitionNodeLimit": ("it wants more nodes than the partition allows", "Set fewer 'nodes'"),
     "Reservation": ("its reservation has not begun", "See when: scontrol show reservations"),
-    "ReservationDeleted": ("its reservation is gone", "Name another 'reservation' in the site file"),
+    "ReservationDeleted": ("its reservation is gone", "Name another 'reservation'"),
     "BeginTime": ("it may not begin yet; a job that was started again waits a little", "Wait"),
     "JobHeldUser": ("you hold it", "Let it go: scontrol release {job_id}"),
     "JobHeldAdmin": ("an administrator holds it", "Ask them"),
     "Dependency": ("it waits for another job", "See: scontrol show job {job_id}"),
-    "BadConstraints": ("no node can ever satisfy what it asks for", "Look at 'constraint', 'gres' and 'nodes' in the site file"),
-    "InvalidAccount": ("the account is not valid", "Set 'account' in the site file"),
-    "InvalidQOS": ("the QOS is not valid", "Set 'qos' in the site file"),
+    "BadConstraints": ("no node can ever satisfy it", "Look at 'constraint', 'gres' and 'nodes'"),
+    "InvalidAccount": ("the account is not valid", "Set 'account'"),
+    "InvalidQOS": ("the QOS is not valid", "Set 'qos'"),
     "AssocGrp": ("your account has used up a limit", "See: sshare, sacctmgr show assoc user=$USER"),
     "QOS": ("a limit of its QOS is reached", "See: sacctmgr show qos"),
     "Prolog": ("its node is being prepared", "Wait"),
     "launch failed": ("its node failed to start it and it is held", "Let it go: scontrol release {job_id}"),
-}  # fmt: skip
+}
+_HOPELESS = (
+    "BadConstraints",
+    "InvalidAccount",
+    "InvalidQOS",
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "ReservationDeleted",
+)
 
 
 def explain(job: Job) -> str:
@@ -52,19 +60,11 @@ def explain(job: Job) -> str:
     found = next((meaning for word, meaning in _MEANINGS.items() if job.reason.lstrip("(").startswith(word)), None)
     starts = f" Slurm expects to start it at {job.starts_at}." if job.starts_at else ""
     if found is None:
-        return f"job {job.job_id} waits, and Slurm gives as reason: {job.reason}. See: scontrol show job {job.job_id}.{starts}"
+        return f"job {job.job_id} waits: {job.reason}. See: scontrol show job {job.job_id}.{starts}"
     meaning, step = found[0], found[1].format(job_id=job.job_id, partition=job.partition)
     return f"job {job.job_id} waits: {meaning} ({job.reason}). {step}.{starts}"
 
 
 def is_hopeless(job: Job) -> bool:
     """Whether a waiting job will never start as it is, so that waiting for it makes no sense."""
-    never = (
-        "BadConstraints",
-        "InvalidAccount",
-        "InvalidQOS",
-        "PartitionTimeLimit",
-        "PartitionNodeLimit",
-        "ReservationDeleted",
-    )
-    return job.state == "PENDING" and job.reason.startswith(never)
+    return job.state == "PENDING" and job.reason.startswith(_HOPELESS)
