@@ -13,7 +13,6 @@ import json
 import multiprocessing as mp
 import os
 import platform
-import shutil
 import signal
 import socket
 import sys
@@ -177,11 +176,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program; we end when it does
     secret = wire.read_secret(options.folder)
-    socket_path = options.folder / "broker"
+    socket_path, tunnel = options.folder / "broker", None
     if options.tunnel:
         from .tunnel import open_tunnel
 
-        socket_path = open_tunnel(options.tunnel.split(","), options.folder)
+        tunnel = open_tunnel(options.tunnel.split(","), options.folder)
+        socket_path = tunnel.socket
     threads = max(1, cores() // options.workers)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, str(threads))  # workers that all use all cores cost a simulator dearly
@@ -189,8 +189,8 @@ def main() -> None:
         block = Block(socket_path, secret, options.block_id, options.workers, options.qpu)
         block.run()
     finally:
-        if options.tunnel:  # its process ends with us, by force
-            shutil.rmtree(socket_path.parent, ignore_errors=True)
+        if tunnel:
+            tunnel.close()
     if block.abandoned and not options.tunnel:
         _forget_program(options.folder)
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from parsl import Config
-from parsl.addresses import address_by_interface
 from parsl.dataflow.dependency_resolvers import DEEP_DEPENDENCY_RESOLVER
 from parsl.executors import MPIExecutor
 from parsl.executors.base import ParslExecutor
@@ -146,13 +145,17 @@ def _address_on(interface: str) -> str | None:
     """Our address on a network interface; None for whichever answers."""
     if not interface:
         return None
-    try:
-        return address_by_interface(interface)
-    except OSError:
-        names = ", ".join(name for _, name in socket.if_nameindex())
-        raise InvalidSite(
-            f"this machine has no network interface {interface!r}. It has: {names}. See 'interface' in the site file."
-        ) from None
+    import psutil  # comes with Parsl
+
+    addresses = psutil.net_if_addrs()
+    for each in addresses.get(interface, ()):
+        if each.family == socket.AF_INET:
+            return str(each.address)
+    names = ", ".join(sorted(addresses))
+    raise InvalidSite(
+        f"this machine has no network interface {interface!r} with an IPv4 address. It has: {names}. "
+        "See 'interface' in the site file."
+    )
 
 
 def retry_transient(exception: Exception, task_record: Any) -> float:

@@ -28,6 +28,7 @@ from . import launching
 
 POLL_S = 2.0  # between two looks at the queue; one question for all jobs of the program
 NEW_S = 10.0  # a job that the queue does not show was submitted after the last look
+AVOID_S = 120.0
 PATIENCE_S = 60  # for sbatch on a busy machine
 _STATES = {
     "PENDING": JobState.PENDING,
@@ -127,6 +128,7 @@ class GroupProvider(SlurmProvider):
             launcher=SrunLauncher() if group.nodes > 1 and not (qpu or group.mpi) else SimpleLauncher(),
         )
         self._submitted: dict[str, float] = {}
+        self._avoided: dict[str, float] = {}
         self.hopeless: set[str] = set()  # jobs that Slurm would never have started
 
     @property
@@ -162,6 +164,25 @@ class GroupProvider(SlurmProvider):
         """
         if "--comment=" not in self.scheduler_options:
             self.scheduler_options += f"#SBATCH --comment={self.comment}\n"
+        usual = self.scheduler_options
+        if avoided := ",".join(nodes for nodes, until in self._avoided.items() if until > time.monotonic()):
+            try:
+                self.scheduler_options += f"#SBATCH --exclude={avoided}\n"
+                return self._submit(command, tasks_per_node, job_name)
+            except SlurmUnavailable:
+                raise
+            except SlurmError:  # there are no other nodes
+                pass
+            finally:
+                self.scheduler_options = usual
+        return self._submit(command, tasks_per_node, job_name)
+
+    def avoid(self, job_id: str) -> None:
+        """For a while, keep off the nodes of a job that went silent: Slurm may need minutes to see that one is dead."""
+        if (job := self.queue.jobs.get(job_id)) is not None and job.nodes and not job.ended:
+            self._avoided[job.nodes] = time.monotonic() + AVOID_S
+
+    def _submit(self, command: str, tasks_per_node: int, job_name: str) -> str:
         try:
             job_id: str = super().submit(command, tasks_per_node, job_name)
         except SubmitException as error:
@@ -182,6 +203,10 @@ class GroupProvider(SlurmProvider):
         for job_id in job_ids:
             self.resources[job_id]["status"] = JobStatus(JobState.CANCELLED)
         return [True] * len(job_ids)
+
+    def _write_submit_script(self, template: str, script_filename: str, job_name: str, configs: dict[str, Any]) -> None:
+        """People see the name in the queue: without the time that Parsl adds for the file's sake."""
+        super()._write_submit_script(template, script_filename, job_name.rsplit(".", 2)[0], configs)
 
     def _status(self) -> None:
         try:
@@ -242,6 +267,9 @@ class ProviderPerQPU(ExecutionProvider, RepresentationMixin):
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         return [self._owner[job_id].cancel([job_id])[0] for job_id in job_ids]
+
+    def avoid(self, job_id: str) -> None:
+        self._owner[job_id].avoid(job_id)
 
     @property
     def label(self) -> str:

@@ -1,6 +1,6 @@
 """Which jobs of Slurm an executor has, asks for and gives back: by what waits, not by a count of slots.
 
-Parsl's strategy compares numbers of tasks and slots. Here a task may need one QPU of several, each with jobs of its own;
+Parsl's strategy compares numbers of tasks and slots. Here a task may need one QPU of several, each with its own jobs;
 a job that stands idle keeps a QPU from other people; and a node that is lost is known by its broken connection long
 before Slurm notices. So executors on Slurm look after their blocks themselves, each time Parsl polls them.
 """
@@ -82,6 +82,7 @@ class SlurmBlocks:
         for block_id in self._executor.broker.lost_blocks():
             if block_id in status and status[block_id].state not in TERMINAL_STATES:
                 job_id = self._executor.blocks_to_job_id[block_id]
+                self._provider.avoid(job_id)
                 self._provider.cancel([job_id])
                 status[block_id] = JobStatus(JobState.COMPLETED, f"Slurm job {job_id} was lost")
 

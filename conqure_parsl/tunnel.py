@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -19,10 +20,26 @@ from .channels import CLOSE, DATA, OPEN, PING, PING_S, Ends
 
 PROGRAM_SILENCE_S = 120.0  # the program may compute for a while without letting its threads speak
 FIRST_ANSWER_S = 30
+GOODBYE_S = 1.0  # for the last messages of a block that ends
 
 
-def open_tunnel(addresses: Iterable[str], folder: Path) -> Path:
-    """Start the node's end in a process of its own; returns the socket at which this node finds the broker.
+class Tunnel:
+    """The node's end, a process of its own. ``socket`` is where this node finds the broker."""
+
+    def __init__(self, socket: Path, pid: int, lifeline: int) -> None:
+        self.socket, self._pid, self._lifeline = socket, pid, lifeline
+
+    def close(self) -> None:
+        """Let it tell the program that all connections end; it would otherwise notice by our silence only."""
+        os.close(self._lifeline)
+        deadline = time.monotonic() + GOODBYE_S
+        while os.waitpid(self._pid, os.WNOHANG) == (0, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
+
+
+def open_tunnel(addresses: Iterable[str], folder: Path) -> Tunnel:
+    """Start the node's end.
 
     Raises:
         SystemExit: no address answers; says which were tried.
@@ -32,24 +49,29 @@ def open_tunnel(addresses: Iterable[str], folder: Path) -> Path:
     listener.bind(str(local / "broker"))
     listener.listen(128)
     read, write = os.pipe()
-    if os.fork() == 0:
+    stop, ours = os.pipe()
+    pid = os.fork()
+    if pid == 0:
         os.close(read)
+        os.close(ours)
         lifeline.die_with_parent()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it to every process; our end is the block's
         try:
-            _run_node(list(addresses), folder, listener, write)
+            _run_node(list(addresses), folder, listener, write, stop)
         finally:
             shutil.rmtree(local, ignore_errors=True)
             os._exit(0)
     os.close(write)
+    os.close(stop)
     listener.close()
     answer = os.read(read, 4096)
     if answer != b"ok":
         raise SystemExit(answer.decode() or "the tunnel to the submitting program broke at once.")
     os.close(read)
-    return local / "broker"
+    return Tunnel(local / "broker", pid, ours)
 
 
-def _run_node(addresses: list[str], folder: Path, listener: socket.socket, report: int) -> None:
+def _run_node(addresses: list[str], folder: Path, listener: socket.socket, report: int, stop: int) -> None:
     if all(_refuses(address) for address in addresses):
         os.write(report, f"the program is gone: nobody listens at {', '.join(addresses)}.".encode())
         return
@@ -60,7 +82,8 @@ def _run_node(addresses: list[str], folder: Path, listener: socket.socket, repor
         return
     os.write(report, b"ok")
     os.close(report)
-    _pump(dealer, listener)
+    _pump(dealer, listener, stop)
+    context.destroy(linger=int(GOODBYE_S * 500))
 
 
 def _refuses(address: str) -> bool:
@@ -95,19 +118,24 @@ def _first_that_answers(context: curvezmq.ClientContext, addresses: list[str]) -
     return chosen
 
 
-def _pump(dealer: zmq.Socket[bytes], listener: socket.socket) -> None:
-    """Until the program has been silent for too long."""
+def _pump(dealer: zmq.Socket[bytes], listener: socket.socket, stop: int) -> None:
+    """Until the block ends, or the program has been silent for too long."""
     ends = Ends()
     numbers = itertools.count()
     poller = zmq.Poller()
     poller.register(dealer, zmq.POLLIN)
     poller.register(listener.fileno(), zmq.POLLIN)
+    poller.register(stop, zmq.POLLIN)
     monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     poller.register(monitor, zmq.POLLIN)
     heard = pinged = time.monotonic()
     while time.monotonic() - heard < PROGRAM_SILENCE_S:
         for ready, _ in poller.poll(PING_S * 1000):
             if ready is monitor:
+                return
+            if ready == stop:
+                for _, number in list(ends.sockets):
+                    dealer.send_multipart([CLOSE, number, b""])
                 return
             if ready is dealer:
                 heard = time.monotonic()

@@ -136,8 +136,8 @@ def _check_job(qpu: QPU) -> None:
     found = f"{name} is {given!r}" if given else f"{name} is not set"
     raise DeviceError(
         f"device {qpu.device_id!r} was not given to {job}: {found}, and "
-        f"the site file expects {qpu.expects!r}. Check 'resource' and 'directives' of [qpu.{qpu.device_id}], and that the "
-        "site's plugin for QPUs is loaded: srun --help shows its options."
+        f"the site file expects {qpu.expects!r}. See 'resource' and 'directives' of [qpu.{qpu.device_id}], and whether "
+        "the site's plugin for QPUs is loaded: srun --help shows its options."
     )
 
 

@@ -20,7 +20,18 @@ _PASSING = re.compile(
     r"|communication connection failure|controller .*not respond|zero bytes were transmitted|unexpected message",
     re.IGNORECASE,
 )
-ENDED = set("BOOT_FAIL CANCELLED COMPLETED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED REVOKED TIMEOUT".split())
+ENDED = {
+    "BOOT_FAIL",
+    "CANCELLED",
+    "COMPLETED",
+    "DEADLINE",
+    "FAILED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "PREEMPTED",
+    "REVOKED",
+    "TIMEOUT",
+}
 
 
 @dataclass(frozen=True)
