@@ -17,7 +17,7 @@ from typing import Any
 from .harness import Measure, figure
 
 # name -> module with ``measures() -> dict[str, Callable[[], Iterable[Measure]]]``
-BENCHMARKS = {"waist": "benchmarks.waist", "openmpq": "benchmarks.openmpq"}
+BENCHMARKS = {"waist": "benchmarks.waist", "openmpq": "benchmarks.openmpq", "slurm": "benchmarks.slurm"}
 
 
 def main(arguments: list[str] | None = None) -> int:
