@@ -24,7 +24,8 @@ from qpu_executors import Group, InvalidSite, Site
 from .executor import CPUExecutor, QPUExecutor
 from .htex import PinnedHTEX, safe_htex
 from .in_process import QPUThreadExecutor
-from .slurm import GroupProvider, ProviderPerQPU, Queue
+from .slurm import ProviderPerQPU, Queue
+from .steps import provider_for
 
 QPU_MODES = ("threads", "workers", "htex")
 CPU_MODES = ("workers", "htex")
@@ -82,7 +83,7 @@ def parsl_config(
         here, in_jobs = list(site.qpus), []
     quantum: list[ParslExecutor] = []
     if in_jobs:
-        provider = ProviderPerQPU([GroupProvider(site.group(qpu.group), qpu, queue) for qpu in in_jobs])
+        provider = ProviderPerQPU([provider_for(site.group(qpu.group), qpu, queue) for qpu in in_jobs])
         address_ = address or _address_on(site.group(in_jobs[0].group).interface)
         quantum += [QPUExecutor(qpus=in_jobs, provider=provider, classical=classical, address=address_)]
     label = "qpu-here" if in_jobs else "qpu"
@@ -124,7 +125,7 @@ def _cpu_executor(
 
 def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
     """The executor of a classical group of a site, labelled with its name."""
-    provider, address = GroupProvider(group, queue=queue), _address_on(group.interface)
+    provider, address = provider_for(group, None, queue), _address_on(group.interface)
     if group.mpi:
         from .mpi import mpi_executor
 
@@ -133,7 +134,7 @@ def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
         raise InvalidSite(f"cpu_mode is {mode!r}. Choose one of {', '.join(CPU_MODES)}.")
     if mode == "htex":
         return safe_htex(group.name, group.workers_for(), provider, address=address)
-    slots = group.workers_for() * group.nodes * group.jobs
+    slots = group.workers_for() * group.nodes * provider.max_blocks
     return CPUExecutor(group.name, workers=slots, provider=provider, address=address)
 
 

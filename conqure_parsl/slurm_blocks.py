@@ -187,7 +187,7 @@ class SlurmBlocks:
 
     def _give_up(self, name: str, error: ConqureError) -> None:
         """Nobody will ever serve what waits for this QPU or group: fail it, now and in future, with the reason."""
-        logger.warning("no job for %r: %s", name, error)
+        logger.info("no job for %r: %s", name, error)
         with contextlib.suppress(ConqureError):
             self._queue.ledger.trouble(name, str(error))
         if self.per_qpu:

@@ -31,7 +31,9 @@ def ours(engine: str, here: Cluster) -> float:
 
 def stock(here: Cluster) -> float:
     """What the documentation shows, with no more than is needed to start; the first block is asked for by the task."""
-    provider = SlurmProvider(partition="quantum", init_blocks=0, exclusive=False, worker_init=f"export PATH={BIN}:$PATH")
+    provider = SlurmProvider(
+        partition="quantum", init_blocks=0, exclusive=False, worker_init=f"export PATH={BIN}:$PATH"
+    )
     executor = HighThroughputExecutor(provider=provider, interchange_launch_cmd=[str(BIN / "interchange.py")])
     config = Config(executors=[executor], initialize_logging=False, run_dir=str(here.folder / "run"))
     with parsl.dataflow.dflow.DataFlowKernel(config) as dfk:

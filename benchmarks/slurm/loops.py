@@ -113,7 +113,11 @@ def measures() -> Iterable[Measure]:
         stock_wall, stock_busy = stock_graph(here)
         note = f"one by one {figure(alone)} s, at once {figure(wall)} s; by hand on HTEX {figure(stock_wall)} s"
         yield measure(
-            "six starts at once, Parsl on Slurm", gains, goal=(">=", 4.4), compared_with="one start at a time", note=note
+            "six starts at once, Parsl on Slurm",
+            gains,
+            goal=(">=", 4.4),
+            compared_with="one start at a time",
+            note=note,
         )
         yield measure(
             "QPU busy, six starts at once, Parsl on Slurm",

@@ -80,6 +80,11 @@ def ask(*command: str, timeout_s: float = PATIENCE_S) -> str:
 def error_from(command: str, text: str) -> SlurmError:
     """The error that stands for what a command printed."""
     said = " ".join(re.sub(rf"^{command}: (error: )?", "", line).strip() for line in text.splitlines() if line.strip())
+    if "establish a configuration source" in said:
+        return SlurmError(
+            f"{command} finds no configuration of Slurm. Set SLURM_CONF to the site's slurm.conf (a module or a login "
+            "shell usually does), or run this on a login node. See: conqure doctor"
+        )
     kind = SlurmUnavailable if _PASSING.search(said) else SlurmError
     return kind(f"{command} says: {said or 'nothing, but failed'}")
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from ..device import QPU
 from ..group import Group
 
+HELD = "CONQURE_HELD"  # in a job that holds several groups: their names, or their QPUs', by component
+
 
 def options(group: Group, qpu: QPU | None = None, workers: int = 0) -> list[str]:
     """The options of sbatch that choose resources: everything but the job's name, output, nodes and walltime.
@@ -66,5 +68,6 @@ def co_allocation(groups: Sequence[tuple[Group, QPU | None]], command: str, name
         size = [f"--nodes={group.nodes}", "--ntasks-per-node=1", f"--time={group.walltime}"]
         parts.append(directives([*size, *options(group, qpu)]))
     head = directives([f"--job-name={name}", f"--output={name}-%j.out"])
-    before = prologue(groups[0][0])
+    names = ",".join(qpu.device_id if qpu else group.name for group, qpu in groups)
+    before = [*prologue(groups[0][0]), f"export {HELD}={names}"]
     return "\n".join(["#!/bin/bash", head, "\n#SBATCH hetjob\n".join(parts), "", *before, command, ""])
