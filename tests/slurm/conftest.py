@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ class Slurm:
     folder: Path
     settings: Sequence[str] = ()
     as_user: Sequence[str] = ()  # what a command begins with to be somebody else's
+    tool: Sequence[str] = (sys.executable, str(SIM))
     env: dict[str, str] = field(default_factory=dict)
 
     def up(self) -> None:
@@ -38,7 +40,7 @@ class Slurm:
     def sim(self, *arguments: str, timeout: float = 90) -> str:
         """What ``slurm-sim ARGUMENTS`` prints about this cluster; raises with its messages if it fails."""
         command, *rest = arguments
-        return output([*self.as_user, sys.executable, str(SIM), command, "--dir", str(self.folder), *rest], {}, timeout)
+        return output([*self.as_user, *self.tool, command, "--dir", str(self.folder), *rest], {}, timeout)
 
     def run(self, *command: str, timeout: float = 60) -> str:
         """What a client of Slurm prints; raises with its messages if it fails."""
@@ -54,8 +56,10 @@ class Slurm:
 
     def field(self, job: str, name: str) -> str:
         """One of the fields of ``scontrol show job``."""
-        words = self.run("scontrol", "--oneliner", "show", "job", job).split()
-        return next(word.partition("=")[2] for word in words if word.startswith(f"{name}="))
+        shown = self.run("scontrol", "--oneliner", "show", "job", job)
+        found = re.search(rf"\b{name}=(.*?)( \S+=|$)", shown, re.MULTILINE)
+        assert found, f"no {name} in {shown}"
+        return found[1]
 
     def wait_until(self, condition: Callable[[], object], seconds: float, what: str) -> None:
         """Fails with ``what`` was awaited and how the cluster is, unless it comes true in time."""
