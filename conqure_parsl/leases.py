@@ -14,7 +14,6 @@ Not thread-safe; the broker calls it under its lock and carries out the orders t
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
@@ -162,21 +161,22 @@ class Leases:
 
         Args:
             active: by QPU, the slots of workers that there are or that have been asked for.
-            most: look at no more tasks than this.
+            most: look at no more tasks than this, and take them for all.
         """
         load = dict.fromkeys(self.queue.qpus, 0)
         for worker in self.workers:
             if worker.qpu is not None and worker.entry is not None:
                 load[worker.qpu.device_id] += 1
         waiting = dict.fromkeys(self.queue.qpus, 0)
-        for entry in itertools.islice(self.queue.waiting(), most):
+        for entry in self.queue.sample(most):
             names = [qpu.device_id for qpu in self.queue.fits(entry.device_id) if qpu.device_id not in self.broken]
             if not names:
                 continue
             name = min(names, key=lambda name: (load[name] >= active.get(name, 0), load[name]))
             load[name] += 1
             waiting[name] += 1
-        return waiting
+        share = max(1.0, len(self.queue) / most)
+        return {name: round(n * share) for name, n in waiting.items()}
 
     def idle_blocks(self, idle_s: Callable[[str], float], now: float) -> list[str]:
         """Blocks whose workers all have had nothing to do for that long, each QPU's own time."""

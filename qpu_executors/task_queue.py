@@ -105,6 +105,10 @@ class TaskQueue:
         """Forget a task that waits; ``None`` if it does not wait (any more)."""
         return self._entries.pop(entry_id, None)
 
+    def sample(self, most: int) -> list[Entry]:
+        """Tasks that wait, no more than this, in the order in which they came."""
+        return list(itertools.islice(self._entries.values(), most))
+
     def waiting(self) -> list[Entry]:
         """All tasks that wait, in the order of the rule."""
         return sorted(self._entries.values(), key=lambda entry: entry.key)

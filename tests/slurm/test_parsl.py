@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ from conqure_parsl.executor import CPUExecutor, QPUExecutor
 from conqure_parsl.slurm import GroupProvider, job_scripts
 from qpu_executors import QPU, Group, QuantumTask, Site, SlurmError, run
 from qpu_executors.slurm import client
+from qpu_executors.slurm.options import co_allocation
 from qpu_executors.testing import BELL
 
 from .conftest import Slurm
@@ -111,6 +113,32 @@ def test_classical_jobs_grow_with_the_work_and_shrink_without(slurm: Slurm, tmp_
         for future in futures:
             future.result()
         slurm.wait_until(lambda: not jobs_of(slurm, "cpu"), 20, "the idle jobs end")
+
+
+HELD_TOGETHER = """
+import os
+from conqure_parsl import open_engine
+from qpu_executors import QuantumTask, run
+with open_engine({site!r}) as (qpus, cpus):
+    result = qpus.submit(run, QuantumTask({program!r}, device_id="ion0", shots=10)).result()
+    nodes = [pool.submit(os.getenv, "SLURMD_NODENAME").result() for pool in (qpus, cpus)]
+    print(result.metadata["slurm_job_id"], *nodes, os.environ["SLURM_JOB_ID"])
+"""
+
+
+def test_a_program_in_a_heterogeneous_job_uses_what_the_job_holds(slurm: Slurm, tmp_path: Path) -> None:
+    site = site_on(tmp_path)
+    program, out = tmp_path / "together.py", tmp_path / "out"
+    program.write_text(HELD_TOGETHER.format(site=str(site.path), program=BELL))
+    held = [(site.group("cpu"), None), (site.group("quantum"), site.qpu("ion0"))]
+    script = tmp_path / "together.sh"
+    script.write_text(co_allocation(held, f"{sys.executable} {program} > {out}"))
+    slurm.run("sbatch", "--wait", "--chdir", str(tmp_path), str(script), timeout=90)
+    job_of_circuit, quantum_node, cpu_node, job = out.read_text().split()
+    assert slurm.field(job, "HetJobId") == job_of_circuit == job
+    assert quantum_node == "q1"
+    assert cpu_node.startswith("c")
+    assert not jobs_of(slurm, "ion0") + jobs_of(slurm, "cpu")
 
 
 # What dies
