@@ -20,6 +20,7 @@ from parsl.utils import RepresentationMixin
 
 from qpu_executors import QPU, Group, Site, SlurmError, SlurmUnavailable
 from qpu_executors.slurm import client
+from qpu_executors.slurm.blame import blame
 from qpu_executors.slurm.ledger import Ledger
 from qpu_executors.slurm.options import directives, options, prologue
 from qpu_executors.slurm.reasons import explain, is_hopeless
@@ -137,11 +138,6 @@ class GroupProvider(SlurmProvider):
         return self.qpu.device_id if self.qpu else self.group.name
 
     @property
-    def table(self) -> str:
-        """The tables of the site file that decide what its jobs ask for."""
-        return f"[group.{self.group.name}]" + (f" and [qpu.{self.qpu.device_id}]" if self.qpu else "")
-
-    @property
     def status_polling_interval(self) -> float:
         return POLL_S
 
@@ -187,7 +183,7 @@ class GroupProvider(SlurmProvider):
             job_id: str = super().submit(command, tasks_per_node, job_name)
         except SubmitException as error:
             refused = client.error_from("sbatch", error.stderr or error.stdout or "")
-            raise type(refused)(f"{refused} {self._where_to_look()}") from None
+            raise type(refused)(f"{refused} {self.blame(str(refused))}") from None
         except subprocess.TimeoutExpired:
             raise SlurmUnavailable(f"sbatch did not answer within {PATIENCE_S} s.") from None
         self._submitted[job_id] = time.monotonic()
@@ -227,12 +223,13 @@ class GroupProvider(SlurmProvider):
             self.hopeless.add(job_id)
             with contextlib.suppress(SlurmError):
                 client.cancel([job_id])
-            return JobStatus(JobState.FAILED, f"{explain(job)} {self._where_to_look()}", **paths)
+            return JobStatus(JobState.FAILED, f"{explain(job)} {self.blame(job.reason)}", **paths)
         state = _STATES.get(job.state, JobState.RUNNING)
         return JobStatus(state, f"Slurm job {job_id}: {job.state}", **paths)
 
-    def _where_to_look(self) -> str:
-        return f"See {self.table} in {self.queue.site_file or 'the site'}."
+    def blame(self, said: str) -> str:
+        """Which lines of the site file decide what Slurm complains about."""
+        return blame(said, self.group, self.qpu, self.queue.site_file)
 
 
 class ProviderPerQPU(ExecutionProvider, RepresentationMixin):

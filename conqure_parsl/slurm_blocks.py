@@ -183,7 +183,7 @@ class SlurmBlocks:
         for summary in (status.stderr_summary, status.stdout_summary):
             with contextlib.suppress(OSError):
                 said += [summary.strip()] if summary and summary.strip() else []
-        return "\n".join([*said, f"See {provider.table} in {self._queue.site_file or 'the site'}."])
+        return "\n".join([*said, provider.blame("")])
 
     def _give_up(self, name: str, error: ConqureError) -> None:
         """Nobody will ever serve what waits for this QPU or group: fail it, now and in future, with the reason."""

@@ -126,6 +126,12 @@ class HeldDevice:
 
 def _check_job(qpu: QPU) -> None:
     """A site may say how a job can tell that it was given the QPU; without that it must not be touched."""
+    if qpu.reach in ("gres", "license", "partition") and not os.environ.get(JOB_ID):
+        raise DeviceError(
+            f"device {qpu.device_id!r} is reached by {qpu.reach}: only a job of Slurm may open it, and this process is "
+            "in none. Use the engine 'parsl' or 'dask', which submit one, or run this inside a job: "
+            "conqure sites show SITE --render slurm"
+        )
     name, _, word = qpu.expects.partition("=")
     if not name:
         return

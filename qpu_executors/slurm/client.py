@@ -66,10 +66,7 @@ def ask(*command: str, timeout_s: float = PATIENCE_S) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
     except FileNotFoundError:
-        raise SlurmError(
-            f"{command[0]!r} is not on PATH, so this machine is no login node of Slurm. Load your site's module for "
-            "it, or choose a site that needs none: conqure sites list"
-        ) from None
+        raise _not_here(command[0]) from None
     except subprocess.TimeoutExpired:
         raise SlurmUnavailable(f"{command[0]} did not answer within {timeout_s:.0f} s.") from None
     if done.returncode:
@@ -77,16 +74,25 @@ def ask(*command: str, timeout_s: float = PATIENCE_S) -> str:
     return done.stdout
 
 
+def _not_here(command: str) -> SlurmError:
+    return SlurmError(
+        f"{command!r} is not on PATH, so this machine is no login node of Slurm. Load your site's module for it, or "
+        "choose a site that needs none: conqure sites list"
+    )
+
+
 def error_from(command: str, text: str) -> SlurmError:
     """The error that stands for what a command printed."""
     said = " ".join(re.sub(rf"^{command}: (error: )?", "", line).strip() for line in text.splitlines() if line.strip())
+    if said.endswith("not found"):
+        return _not_here(command)
     if "establish a configuration source" in said:
         return SlurmError(
             f"{command} finds no configuration of Slurm. Set SLURM_CONF to the site's slurm.conf (a module or a login "
             "shell usually does), or run this on a login node. See: conqure doctor"
         )
     kind = SlurmUnavailable if _PASSING.search(said) else SlurmError
-    return kind(f"{command} says: {said or 'nothing, but failed'}")
+    return kind(f"{command} says: {(said or 'nothing, but failed').rstrip('.')}.")
 
 
 _FIELDS = ("%i", "%j", "%P", "%T", "%r", "%S", "%N", "%k")
