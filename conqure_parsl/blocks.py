@@ -23,7 +23,7 @@ from parsl.providers.base import ExecutionProvider
 from parsl.usage_tracking.api import UsageInformation
 from parsl.utils import RepresentationMixin
 
-from qpu_executors import QPU
+from qpu_executors import QPU, ConqureError
 from qpu_executors.task_queue import AGING_S
 
 from . import launching
@@ -124,7 +124,7 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
         self, where: Placement, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Future[Any]:
         if self.bad_state_is_set:
-            raise BadStateException(self, self.executor_exception)
+            raise self._why_bad()
         packed = pack_call(func, args, arguments(func, kwargs))
         if where.ticket is not None and where.ticket.attempts:
             packed = pack_attempt(where.ticket.attempts + 1, packed)
@@ -215,7 +215,14 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
         """No task can ever run here: fail those that wait, and all to come."""
         self._executor_exception = exception
         self._executor_bad_state.set()
-        self.broker.fail_all(lambda: BadStateException(self, exception))
+        self.broker.fail_all(self._why_bad)
+
+    def _why_bad(self) -> Exception:
+        """The reason itself where it is one of our errors, a new one each time; else as Parsl's executors say it."""
+        reason = self.executor_exception
+        if isinstance(reason, ConqureError):
+            return type(reason)(str(reason))
+        return BadStateException(self, reason)
 
     def _get_launch_command(self, block_id: str) -> str:
         command = [*launching.python_module("conqure_parsl.block"), "--folder", str(self._folder)]

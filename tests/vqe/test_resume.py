@@ -68,6 +68,20 @@ def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(name: str, engine: Eng
         assert sum(circuit.session == 0 for circuit in resumed.circuits) <= kept
 
 
+def test_a_log_of_an_older_version_is_read(engine: Engine, tmp_path: Path) -> None:
+    """Before there were jobs of Slurm in it: no jobs, no waits, no attempts, no wakes."""
+    pools = {"qpus": engine.qpus, "cpus": engine.cpus}
+    whole = solve(**settings_for("spsa"), **pools, out=tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    since = ("job", "queued_at", "attempts", "group")
+    older = [{key: line[key] for key in line if key not in since} for line in lines if line["kind"] != "wake"]
+    (tmp_path / LOG).write_text("".join(json.dumps(line) + "\n" for line in older[: len(older) // 2]))
+    resumed = solve(**settings_for("spsa"), **pools, resume=tmp_path)
+    assert same(resumed, whole)
+    assert {circuit.queued_at is None for circuit in resumed.circuits} == {True, False}
+    assert resumed.jobs == []
+
+
 def test_resuming_a_finished_run_runs_nothing(engine: Engine, tmp_path: Path) -> None:
     whole = solve(**settings_for("spsa"), qpus=engine.qpus, cpus=engine.cpus, out=tmp_path)
     again = solve(**settings_for("spsa"), qpus=None, cpus=None, resume=tmp_path)  # type: ignore[arg-type]
@@ -87,7 +101,7 @@ def test_the_folder_says_everything_needed_to_repeat_the_run(engine: Engine, tmp
     assert len(result["starts"]) == 3
     assert result["best"]["solution"].startswith("cut ")
     kinds = {json.loads(line)["kind"] for line in (tmp_path / LOG).read_text().splitlines()}
-    assert kinds == {"session", "circuit", "step"}
+    assert kinds - {"wake"} == {"session", "circuit", "step"}  # workers that are awake are not woken
 
 
 @pytest.mark.parametrize(

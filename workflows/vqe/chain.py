@@ -21,6 +21,7 @@ class Chain:
     Attributes:
         points: of the present link; number: the link's, from 0; evaluations: points measured in the links before.
         inputs: the present link's circuits: futures, or results that the log had.
+        submitted_at: when the step of this link was submitted, seconds since the epoch.
         unseen: circuits of this link whose end this process has not seen.
         failed: why the step failed, kept until all circuits have been seen.
     """
@@ -35,10 +36,15 @@ class Chain:
     tasks: list[QuantumTask] = field(default_factory=list)
     inputs: list[Future[QuantumResult] | QuantumResult] = field(default_factory=list)
     attempts: dict[int, int] = field(default_factory=dict)  # number of a task, -1 for the step -> times submitted
+    submitted_at: float = 0.0
     unseen: int = 0
     node: Future[Stepped] | None = None
     failed: BaseException | None = None
     history: list[tuple[int, float, float]] = field(default_factory=list)
+
+    def results(self) -> list[QuantumResult]:
+        """What the circuits of the present link gave; they are over."""
+        return [each.result() if isinstance(each, Future) else each for each in self.inputs]
 
     def advance(self, stepped: Stepped) -> None:
         """Take in what the step of the present link gave: go to the next link, or to the end."""

@@ -211,6 +211,7 @@ def _go(
 
     from .progress import show_progress
     from .solve import solve
+    from .waiting import why_slurm
 
     given, command, (path,) = context.params, context.command.name, folder.values()
     site = conqure.load_site(surroundings["site"])
@@ -230,9 +231,10 @@ def _go(
                 priority=surroundings["priority"],
                 exact=given["exact"],
                 n_qpus=sum(qpu.slots for qpu in chosen),
-                n_cpus=site.cpu_workers,
+                n_cpus=_classical_workers(engine),
                 about={"engine": engine.name, **about},
                 progress=show_progress(),
+                why=why_slurm if site.groups and engine.name != "threads" else None,
             )
     except BaseException as error:
         if (path / "run.json").exists():
@@ -240,6 +242,12 @@ def _go(
             _say(f"\n{stopped}. What was measured is kept. Go on with:\n  conqure vqe {command} --resume {path}")
         raise
     _show(result, path, given)
+
+
+def _classical_workers(engine: Any) -> int:
+    """How many there are at most; the engine ``threads`` starts no jobs."""
+    groups = engine.site.classical_groups if engine.name != "threads" else ()
+    return sum(group.jobs * group.nodes * group.workers_for() for group in groups) or int(engine.site.cpu_workers)
 
 
 @contextlib.contextmanager

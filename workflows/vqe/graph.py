@@ -13,9 +13,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import Executor, Future
 from functools import partial
-from queue import SimpleQueue
 from typing import Any
 from weakref import WeakSet
 
@@ -25,15 +24,17 @@ from qpu_executors import QuantumResult, run
 
 from .chain import Chain
 from .errors import CannotResume
-from .nodes import Link, Plan, Stepped, ready, step, submit_after, tell
+from .failures import error_of, final, is_transient
+from .inbox import Inbox, Why
+from .nodes import Link, Place, Plan, Stepped, ready, step, submit_after, tell
 from .progress import Progress
+from .ran import Circuit
 from .record import RunFolder
-from .result import Circuit, Start, Step
+from .result import Start
+from .trace import Trace
 
 ATTEMPTS = 5  # of one circuit or step whose failures are transient
 _RETRY_S = 0.05  # before the second attempt; doubled for each further one
-# What engines raise when a worker is gone; by name, so that no engine is imported.
-_LOST = {"WorkerLost", "ManagerLost", "KilledWorker", "BrokenProcessPool"}
 
 _awake: WeakSet[Executor] = WeakSet()  # classical pools that have worked for this process before
 
@@ -42,21 +43,26 @@ class TaskGraph:
     """Runs a plan on two pools.
 
     Attributes:
-        circuits, steps: what ran where, in the order it was seen.
+        trace: what ran where.
         retries: circuits and steps that were submitted again.
     """
 
     def __init__(
-        self, plan: Plan, qpus: Executor, cpus: Executor, folder: RunFolder | None, progress: Progress
+        self,
+        plan: Plan,
+        qpus: Executor,
+        cpus: Executor,
+        folder: RunFolder | None,
+        progress: Progress,
+        why: Why | None = None,
     ) -> None:
-        self.plan, self.qpus, self.cpus, self.folder, self.progress = plan, qpus, cpus, folder, progress
-        self.circuits: list[Circuit] = []
-        self.steps: list[Step] = []
+        self.plan, self.qpus, self.cpus, self.progress = plan, qpus, cpus, progress
+        self.trace = Trace(folder)
         self.retries = 0
         searches = [plan.search(start) for start in range(plan.starts)]
         self.chains = [Chain(start, search, search.ask()) for start, search in enumerate(searches)]
-        self._session = 0
-        self._events: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._events = Inbox(why, progress.waiting)
+        self._asleep = 0  # classical workers that were called and have not answered
         self._awaited = 0  # circuits submitted whose end this process has not seen
         self._results: dict[tuple[int, int, int], QuantumResult] = {}  # (start, link, task): from the log, and final
 
@@ -73,7 +79,7 @@ class TaskGraph:
             for chain in self.chains:
                 self._unroll(chain)
             while self._awaited or not all(chain.done for chain in self.chains):
-                self._events.get()()
+                self._events.take()()
         except BaseException:
             self._cancel()
             raise
@@ -83,11 +89,26 @@ class TaskGraph:
         """Classical workers may take seconds to start; until then circuits would only take QPUs from others."""
         if self.cpus in _awake:
             return
-        for future in [self.cpus.submit(ready, chain.search) for chain in self.chains if not chain.done]:
-            error = future.exception()
-            if error is not None and not _is_transient(error):
-                raise error
+        submitted_at = time.time()
+        for chain in self.chains:
+            if not chain.done:
+                future = self.cpus.submit(ready, chain.search)
+                self._asleep += 1
+                self._when_done(future, partial(self._woken, chain, future, submitted_at))
+        while self._asleep:
+            self._events.take()()
+
+    def _woken(self, chain: Chain, future: Future[Place], submitted_at: float) -> None:
+        self._asleep -= 1
+        error = error_of(future)
+        if error is None:
             _awake.add(self.cpus)
+            self.trace.wake(chain, submitted_at, future.result())
+        elif not is_transient(error):
+            raise final(error)
+
+    def _when_done(self, future: Future[Any], call: Callable[[], None]) -> None:
+        future.add_done_callback(lambda _: self._events.put(call))
 
     def _unroll(self, chain: Chain) -> None:
         """Submit a chain's present link."""
@@ -109,67 +130,49 @@ class TaskGraph:
         future: Future[QuantumResult] = self.qpus.submit(run, task)
         self._awaited += 1
         chain.unseen += 1
-        seen = partial(self._circuit_seen, chain, chain.number, number, future)
-        future.add_done_callback(lambda _: self._events.put(seen))
+        self._when_done(future, partial(self._circuit_seen, chain, chain.number, number, attempt, future))
         return future
 
     def _submit_step(self, chain: Chain) -> None:
         chain.attempts[-1] = chain.attempts.get(-1, 0) + 1
-        chain.failed = None
+        chain.failed, chain.submitted_at = None, time.time()
         plan, offset = self.plan, self.plan.problem.hamiltonian.offset
         link = Link(chain.search, chain.points, plan.groups, offset, plan.batched, chain.last)
         chain.node = node = submit_after(self.cpus, step, link, chain.inputs)
-        node.add_done_callback(lambda _: self._events.put(partial(self._step_seen, chain, node)))
+        self._when_done(node, partial(self._step_seen, chain, node))
 
-    def _circuit_seen(self, chain: Chain, link: int, number: int, future: Future[QuantumResult]) -> None:
+    def _circuit_seen(self, chain: Chain, link: int, number: int, attempt: int, future: Future[QuantumResult]) -> None:
         self._awaited -= 1
-        if _error_of(future) is None:
-            self._record_circuit(chain, link, number, future.result())
+        if error_of(future) is None:
+            result = future.result()
+            self.progress.ran(self.trace.circuit(chain, link, number, attempt, result))
+            if chain.done or (chain.last and chain.number == link):  # the final state's counts are wanted
+                self._results[chain.start, link, number] = result
         if chain.number == link:  # a quick engine may have run the step before it told us of the circuit
             chain.unseen -= 1
             if chain.failed is not None and not chain.unseen:
                 self._try_again(chain, chain.failed)
 
     def _step_seen(self, chain: Chain, node: Future[Stepped]) -> None:
-        error = _error_of(node)
+        error = error_of(node)
         if error is None:
-            self._record_step(chain, node.result())
+            stepped = node.result()
+            self.trace.step(chain, stepped)
+            chain.advance(stepped)
+            self.progress.advanced(chain.start, *chain.history[-1], chain.done)
             self._unroll(chain)
         elif chain.unseen:  # first see which of its circuits failed
             chain.failed = error
         else:
             self._try_again(chain, error)
 
-    def _record_circuit(self, chain: Chain, link: int, number: int, result: QuantumResult) -> None:
-        times = {"started_at": result.started_at, "ended_at": result.ended_at, "session": self._session}
-        done = Circuit(chain.start, link, task=number, device_id=result.device_id, **times)  # type: ignore[arg-type]
-        self.circuits.append(done)
-        self.progress.ran(done)
-        if chain.done or (chain.last and chain.number == link):  # the final state's counts are wanted
-            self._results[chain.start, link, number] = result
-        if self.folder is not None:
-            self.folder.append({"kind": "circuit", **done.to_dict(), "shots": result.shots, "counts": result.counts})
-
-    def _record_step(self, chain: Chain, stepped: Stepped) -> None:
-        done = Step(
-            chain.start, chain.number, stepped.started_at, stepped.ended_at, self._session, worker=stepped.worker
-        )
-        self.steps.append(done)
-        if self.folder is not None:
-            measured = {"points": chain.points, "energies": stepped.energies, "errors": stepped.errors}
-            self.folder.append(
-                {"kind": "step", **done.to_dict(), **{name: array.tolist() for name, array in measured.items()}}
-            )
-        chain.advance(stepped)
-        self.progress.advanced(chain.start, *chain.history[-1], chain.done)
-
     def _try_again(self, chain: Chain, error: BaseException) -> None:
         """Submit again what failed of a link, if it may succeed the next time; else give up the run."""
-        broken = {i: e for i, f in enumerate(chain.inputs) if isinstance(f, Future) and (e := _error_of(f))}
+        broken = {i: e for i, f in enumerate(chain.inputs) if isinstance(f, Future) and (e := error_of(f))}
         causes = broken or {-1: error}
         for number, cause in causes.items():
-            if not _is_transient(cause) or chain.attempts[number] >= ATTEMPTS:
-                raise cause
+            if not is_transient(cause) or chain.attempts[number] >= ATTEMPTS:
+                raise final(cause)
         self.retries += len(causes)
         self.progress.retried(chain.start, next(iter(causes.values())))
 
@@ -195,20 +198,13 @@ class TaskGraph:
 
     def _replay(self) -> None:
         """Bring every chain to where the log ends: fresh optimisers are told the energies it holds."""
-        if self.folder is None:
-            return
-        for record in self.folder.records():
-            if record["kind"] == "session":
-                self._session = record["session"] + 1
-            elif record["kind"] == "circuit":
-                self._replay_circuit(record)
-            elif record["kind"] == "step":
-                self._replay_step(self.chains[record["start"]], record)
-        self.folder.append({"kind": "session", "session": self._session, "at": time.time()})
+        for node, record in self.trace.replay():
+            if isinstance(node, Circuit):
+                self._replay_circuit(node, record)
+            else:
+                self._replay_step(self.chains[node.start], record)
 
-    def _replay_circuit(self, record: dict[str, Any]) -> None:
-        done = Circuit.from_dict(record)
-        self.circuits.append(done)
+    def _replay_circuit(self, done: Circuit, record: dict[str, Any]) -> None:
         self._results[done.start, done.link, done.task] = QuantumResult(
             task_id=f"recorded-{done.start}-{done.link}-{done.task}",
             device_id=done.device_id,
@@ -230,20 +226,8 @@ class TaskGraph:
                 "for. Resume with the versions that run.json names, or start anew."
             )
         search, asked = tell(chain.search, chain.points, energies, errors, chain.last)
-        self.steps.append(Step.from_dict(record))
         if not chain.last:  # the counts of links that are done are not needed any more
             for number in range(len(points) * len(self.plan.groups)):
                 self._results.pop((chain.start, chain.number, number), None)
         chain.advance(Stepped(search, energies, errors, asked))
         self.progress.advanced(chain.start, *chain.history[-1], chain.done)
-
-
-def _error_of(future: Future[Any]) -> BaseException | None:
-    if future.cancelled():
-        return CancelledError("the engine cancelled it")
-    return future.exception()
-
-
-def _is_transient(error: BaseException) -> bool:
-    named = {cls.__name__ for cls in type(error).__mro__}
-    return bool(getattr(error, "transient", False) or named & _LOST)

@@ -21,6 +21,8 @@ from .pauli import Floats, Group, estimate
 from .problems import Problem
 from .search import Search, Settings
 
+_JOB_NAME = "conqure-"  # and then the group's name: what CONQURE's engines call their jobs
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -107,6 +109,17 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where and when a classical node ran; ``group`` and ``job`` are those of Slurm, or empty."""
+
+    worker: str = ""
+    group: str = ""
+    job: str = ""
+    started_at: float = 0.0
+    ended_at: float = 0.0
+
+
+@dataclass(frozen=True)
 class Stepped:
     """What a step gives back. ``asked``: the points of the next link; no rows when the search is over."""
 
@@ -114,25 +127,36 @@ class Stepped:
     energies: Floats
     errors: Floats
     asked: Floats
-    worker: str = ""
-    started_at: float = 0.0
-    ended_at: float = 0.0
+    place: Place = Place()
 
 
-def ready(search: Search) -> None:
+def ready(search: Search) -> Place:
     """Bring into a classical worker what its first step will need, by a step on made-up energies."""
+    started_at = time.time()
     points = search.ask()
     if len(points):
         search.tell(points, np.zeros(len(points)), np.ones(len(points))).ask()
+    return _here(started_at)
 
 
 def step(link: Link, *results: QuantumResult) -> Stepped:
     """The classical node: energies from counts, then one step of the optimiser. It changes nothing outside."""
     started_at = time.time()
-    energies, errors = np.array([estimate(link.groups, link.offset, counts) for counts in link.counts(results)]).T
+    found = np.array([estimate(link.groups, link.offset, counts) for counts in link.counts(results)])
+    # As a resumed run reads them from its log: sums over strided numbers may differ in the last digit.
+    energies, errors = np.ascontiguousarray(found.T)
     search, asked = tell(link.search, link.points, energies, errors, link.last)
-    worker = f"{socket.gethostname()}/{os.getpid()}/{threading.get_native_id()}"
-    return Stepped(search, energies, errors, asked, worker, started_at, time.time())
+    return Stepped(search, energies, errors, asked, _here(started_at))
+
+
+def _here(started_at: float) -> Place:
+    """This worker: a job that an engine submitted is named after its group."""
+    told = os.environ.get
+    host = told("SLURMD_NODENAME") or socket.gethostname()
+    job, name = told("SLURM_JOB_ID", ""), told("SLURM_JOB_NAME", "")
+    group = name.removeprefix(_JOB_NAME) if name.startswith(_JOB_NAME) else told("SLURM_JOB_PARTITION", "")
+    worker = f"{host}/{os.getpid()}/{threading.get_native_id()}"
+    return Place(worker, group if job else "", job, started_at, time.time())
 
 
 def tell(search: Search, points: Floats, energies: Floats, errors: Floats, last: bool) -> tuple[Search, Floats]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol, TextIO
 
 from .nodes import Plan
-from .result import Circuit
+from .ran import Circuit
 
 
 class Progress(Protocol):
@@ -17,6 +18,10 @@ class Progress(Protocol):
     def ran(self, circuit: Circuit) -> None: ...
     def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None: ...
     def retried(self, start: int, error: BaseException) -> None: ...
+    def waiting(self, reasons: Sequence[str]) -> None:
+        """No node has ended for some seconds, and this is why, in sentences."""
+        ...
+
     def end(self) -> None:
         """The run is over, or given up."""
         ...
@@ -29,6 +34,7 @@ class Silent:
     def ran(self, circuit: Circuit) -> None: ...
     def advanced(self, start: int, evaluations: int, energy: float, error: float, done: bool) -> None: ...
     def retried(self, start: int, error: BaseException) -> None: ...
+    def waiting(self, reasons: Sequence[str]) -> None: ...
     def end(self) -> None: ...
 
 
@@ -58,6 +64,10 @@ class Lines(Silent):
 
     def retried(self, start: int, error: BaseException) -> None:
         self._print(f"start {start}: trying again after {type(error).__name__}: {error}")
+
+    def waiting(self, reasons: Sequence[str]) -> None:
+        for reason in reasons:
+            self._print(f"waiting: {reason}")
 
     def _print(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -91,6 +101,10 @@ class Bars(Silent):
 
     def retried(self, start: int, error: BaseException) -> None:
         self._bars.console.print(f"start {start}: trying again after {type(error).__name__}: {error}", markup=False)
+
+    def waiting(self, reasons: Sequence[str]) -> None:
+        for reason in reasons:
+            self._bars.console.print(f"waiting: {reason}", markup=False, highlight=False)
 
     def end(self) -> None:
         self._bars.stop()

@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass, fields
+from functools import cached_property
+from statistics import median
+from typing import Any
 
+from .jobs import JobUse, job_uses
 from .pauli import Floats
 from .problems import Problem
-
-
-@dataclass(frozen=True)
-class Node:
-    """One node of the task graph as it ran.
-
-    Attributes:
-        start, link: where it stands: the start, and the link of its chain, counted from 0.
-        started_at, ended_at: seconds since the epoch, by the clock of the machine it ran on.
-        session: 0, and one more each time the run was resumed.
-    """
-
-    start: int
-    link: int
-    started_at: float
-    ended_at: float
-    session: int
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        return cls(**{f.name: values[f.name] for f in fields(cls)})
-
-
-@dataclass(frozen=True)
-class Circuit(Node):
-    """A quantum node. ``task``: its number within the link."""
-
-    task: int
-    device_id: str
-
-
-@dataclass(frozen=True)
-class Step(Node):
-    """A classical node. ``worker``: host, process and thread it ran in."""
-
-    worker: str
+from .ran import Circuit, Node, Step
 
 
 @dataclass(frozen=True)
@@ -91,6 +56,7 @@ class VQEResult:
         circuits, steps: every quantum and classical node, in the order they were seen.
         n_qpus, n_cpus: what the utilisation is a share of: slots of the QPUs and classical workers.
         retries: circuits and steps that were submitted again after a transient failure.
+        wakes: the calls that woke the classical workers before the first circuit.
     """
 
     problem: Problem
@@ -102,6 +68,7 @@ class VQEResult:
     n_qpus: int
     n_cpus: int
     retries: int
+    wakes: tuple[Step, ...] = ()
 
     @property
     def best(self) -> Start:
@@ -127,8 +94,31 @@ class VQEResult:
         """Share of the classical workers' time in the same interval in which they ran a step."""
         return _utilisation(self.steps, self.n_cpus, sessions(self.circuits))
 
+    @cached_property
+    def jobs(self) -> list[JobUse]:
+        """The jobs of Slurm that the nodes ran in, in the order they began; none where there was no Slurm."""
+        return job_uses([*self.circuits, *self.wakes, *self.steps])
+
+    @property
+    def qpu_held_s(self) -> float:
+        """Seconds for which jobs held QPUs, each from its first circuit to its last."""
+        return sum(job.held_s for job in self.jobs if job.device_id)
+
+    @property
+    def qpu_busy_of_held(self) -> float | None:
+        """Share of these seconds in which a circuit ran; None without jobs."""
+        held = self.qpu_held_s
+        return sum(job.busy_s for job in self.jobs if job.device_id) / held if held else None
+
+    @property
+    def queue_s(self) -> tuple[float, float]:
+        """Seconds that circuits waited from their submission until they ran: of all together, and the median."""
+        waits = [circuit.queue_s for circuit in self.circuits]
+        return sum(waits), median(waits) if waits else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """What ``result.json`` holds."""
+        queue_s, median_s = self.queue_s
         best = self.best
         return {
             **self.setting,
@@ -144,6 +134,10 @@ class VQEResult:
             "qpu_utilisation": self.qpu_utilisation,
             "cpus": self.n_cpus,
             "cpu_utilisation": self.cpu_utilisation,
+            "circuit_queue_s": {"total": queue_s, "median": median_s},
+            "qpu_held_s": self.qpu_held_s,
+            "qpu_busy_of_held": self.qpu_busy_of_held,
+            "slurm_jobs": [job.to_dict() for job in self.jobs],
         }
 
 

@@ -16,6 +16,7 @@ from qpu_executors import QPU, open_device
 from .ansatz import Ansatz
 from .errors import CannotResume, InvalidProblem
 from .graph import TaskGraph
+from .inbox import Why
 from .nodes import Plan
 from .optimizers import default_optimizer, make_optimizer, write_optimizer
 from .pauli import EXACT_QUBITS
@@ -49,6 +50,7 @@ def solve(
     resume: str | Path | None = None,
     about: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    why: Why | None = None,
 ) -> VQEResult:
     """Minimise a problem's energy from several random starts at once; best of all starts wins.
 
@@ -67,6 +69,8 @@ def solve(
         n_qpus, n_cpus: what utilisation is a share of; by default what was seen working.
         out: folder to keep the run in. resume: folder of a run to go on with; everything else must be as it was.
         about: more to keep in run.json (site, command line, …).
+        progress: is told what happens. why: says, in sentences, why tasks wait; it is asked when no node has ended for
+            some seconds, and the progress shows the answer.
 
     Raises:
         InvalidProblem: something does not fit together. CannotResume: the folder holds another run.
@@ -95,7 +99,8 @@ def solve(
     elif out is not None:
         folder = RunFolder.create(out, _run_values(identity, about))
     try:
-        result = _solve(plan, identity, qpus, cpus, folder, progress or Silent(), exact, n_qpus, n_cpus)
+        graph = TaskGraph(plan, qpus, cpus, folder, progress or Silent(), why)
+        result = _solve(graph, identity, exact, n_qpus, n_cpus)
         if folder is not None:
             folder.write(RESULT, result.to_dict())
         return result
@@ -128,24 +133,17 @@ def rebuild(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _solve(
-    plan: Plan,
-    identity: Mapping[str, Any],
-    qpus: Executor,
-    cpus: Executor,
-    folder: RunFolder | None,
-    progress: Progress,
-    exact: bool,
-    n_qpus: int | None,
-    n_cpus: int | None,
+    graph: TaskGraph, identity: Mapping[str, Any], exact: bool, n_qpus: int | None, n_cpus: int | None
 ) -> VQEResult:
-    progress.begin(plan)
+    plan = graph.plan
+    graph.progress.begin(plan)
     try:
-        graph = TaskGraph(plan, qpus, cpus, folder, progress)
         starts = graph.run()
     finally:
-        progress.end()
+        graph.progress.end()
     if exact:
         starts = _compared(plan, starts)
+    trace = graph.trace
     setting = {key: value for key, value in identity.items() if key != "problem"}
     name = plan.ansatz.name + (f"({plan.ansatz.layers})" if plan.ansatz.layers > 1 else "")
     setting = {"problem": plan.problem.name, "unit": plan.problem.unit, **setting, "ansatz": name}
@@ -154,11 +152,12 @@ def _solve(
         setting,
         tuple(starts),
         plan.problem.exact_energy() if exact else None,
-        tuple(graph.circuits),
-        tuple(graph.steps),
-        n_qpus or len({circuit.device_id for circuit in graph.circuits}),
-        n_cpus or len({step.worker for step in graph.steps}),
+        tuple(trace.circuits),
+        tuple(trace.steps),
+        n_qpus or len({circuit.device_id for circuit in trace.circuits}),
+        n_cpus or len({step.worker for step in trace.steps}),
         graph.retries,
+        tuple(trace.wakes),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .result import Start, VQEResult
 
 Row = list[str]
+_SHOWN_JOBS = 6
 
 
 def print_result(result: VQEResult) -> None:
@@ -53,6 +54,30 @@ def facts(result: VQEResult) -> Iterator[tuple[str, str]]:
     yield "time", f"{result.wall_s:.2f} s"
     if result.retries:
         yield "retries", f"{result.retries} after transient failures"
+    if result.jobs:
+        yield from _slurm_facts(result)
+
+
+def _slurm_facts(result: VQEResult) -> Iterator[tuple[str, str]]:
+    """What the jobs of Slurm cost and brought."""
+    total, median = result.queue_s
+    yield "queue wait", f"{total:.1f} s of all circuits together, median {median:.2f} s"
+    if result.qpu_busy_of_held is not None:
+        yield "QPUs held", f"{result.qpu_held_s:.1f} s, {result.qpu_busy_of_held:.1%} of it busy"
+    again = sum(circuit.attempts > 1 for circuit in result.circuits)
+    if again:
+        yield "ran again", f"{again} circuit{'s' * (again > 1)} whose job or worker was lost"
+    if len({job.job for job in result.jobs}) == 1:  # the program itself ran in it
+        yield "Slurm job", result.jobs[0].job
+        return
+    names = dict.fromkeys(job.name for job in result.jobs)
+    yield "Slurm jobs", "; ".join(f"{name}: {_listed(result, name)}" for name in names)
+
+
+def _listed(result: VQEResult, name: str) -> str:
+    jobs = list(dict.fromkeys(job.job for job in result.jobs if job.name == name))
+    more = len(jobs) - _SHOWN_JOBS
+    return ", ".join(jobs[:_SHOWN_JOBS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _row(start: Start) -> Row:
