@@ -45,17 +45,18 @@ def parsl_config(
     retries: int = 2,
     **options: Any,
 ) -> Config:
-    """A `parsl.Config` with the site's QPUs and classical workers.
+    """A `parsl.Config` with the site's QPUs and classical workers, on this machine or, where the site says so, on Slurm.
 
     Args:
         site: a `Site`, a site file or a site's name; the default is the site to use here (see `Site.load`).
         qpu_mode: where QPU tasks run: in ``threads`` of this program, on ``workers`` that hold a QPU each
             (`QPUExecutor`), or on stock ``htex`` workers (`PinnedHTEX`, one executor per QPU). Default: the site's.
         cpu_workers: classical tasks at the same time, on an executor named ``cpu``; 0 for no classical executor.
-            Default: the site's.
+            Default: the site's. Each classical group of the site has an executor of its name instead.
         cpu_mode: ``workers`` (`CPUExecutor`) or ``htex`` (Parsl's own, for many workers). Default: ``htex`` with a
             ``cpu_provider``, else ``workers``.
-        qpu_provider, cpu_provider: Parsl providers for the blocks; the default is one block on this machine.
+        qpu_provider, cpu_provider: Parsl providers for the blocks; the default is jobs of Slurm for what the site's
+            groups hold (`GroupProvider`), and one block on this machine for the rest.
         address: where blocks on other machines reach this program; by default whichever of its addresses answers.
         executors: executors of your own, besides these.
         run_dir: Parsl's folder for logs and checkpoints; the default is a temporary one, removed at exit. Blocks on

@@ -112,6 +112,8 @@ class GroupProvider(SlurmProvider):
     >>> HighThroughputExecutor(provider=GroupProvider(site.group("cpu")))
     """
 
+    scheduler_options: str  # Parsl's own; the comment and nodes to keep off are added to it
+
     def __init__(self, group: Group, qpu: QPU | None = None, queue: Queue | None = None) -> None:
         self.group, self.qpu = group, qpu
         self.queue = queue or Queue("", None)

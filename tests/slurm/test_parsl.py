@@ -248,7 +248,7 @@ def test_a_job_that_has_not_begun_goes_with_its_program(slurm: Slurm, tmp_path: 
 def test_a_resource_that_nobody_offers_fails_at_once_in_slurms_own_words(slurm: Slurm, tmp_path: Path) -> None:
     with loaded(site_on(tmp_path, resource="qpu:photon:1")) as dfk:
         with pytest.raises(
-            SlurmError, match=r"Requested node configuration is not available.*'qpu.ion0.resource' \(line 18\)"
+            SlurmError, match=r"Requested node configuration is not available.*'qpu.ion0.resource' \(line 21\)"
         ):
             pool(dfk).submit(run, bell("ion0")).result(timeout=10)
         assert pool(dfk).submit(run, bell("sc0")).result().device_id == "sc0"
