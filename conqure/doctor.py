@@ -18,7 +18,7 @@ from typing import Any
 from qpu_executors.device import QPU
 from qpu_executors.errors import ConqureError, MissingPackage
 from qpu_executors.records import QuantumResult, QuantumTask
-from qpu_executors.registry import driver, drivers, open_device
+from qpu_executors.registry import check_options, driver, drivers, open_device
 from qpu_executors.running import HeldDevice, run
 from qpu_executors.site import Site
 
@@ -26,14 +26,14 @@ from .engines import ENGINE_NAMES, check_engine, open_engine
 from .requirements import EXTRAS, numbers, requirements, version_of
 from .sites import find_default
 
-OK, ABSENT, FAILED = "ok", "absent", "failed"
+OK, ABSENT, NOTE, FAILED = "ok", "absent", "note", "failed"
 PATIENCE_S = 60.0  # a QPU that does not answer one tiny circuit in this time is reported, not waited for
 _HERE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One finding. ``absent`` is something optional that is not installed: no problem, but good to know."""
+    """One finding. ``absent`` is something optional that is not there, ``note`` something odd: neither is a failure."""
 
     topic: str
     name: str
@@ -64,7 +64,9 @@ def examine(path_or_name: str | None = None, engines: bool = False) -> Iterator[
     for name in ENGINE_NAMES:
         yield check_one_engine(name, site, start=engines)
     from .openmpq import check_openmpq
+    from .slurm import check_slurm
 
+    yield from check_slurm(site)
     yield from check_openmpq(site, start=engines)
 
 
@@ -124,11 +126,17 @@ def check_site(path_or_name: str | None = None) -> Check:
 
 
 def check_qpus(site: Site, probe: bool) -> list[Check]:
-    """Each QPU: its driver and options; with ``probe`` it also runs one tiny circuit."""
+    """Each QPU: its driver and options; with ``probe`` it also runs one tiny circuit, unless only a job reaches it."""
     return [check_qpu(qpu, probe) for qpu in site.qpus]
 
 
 def check_qpu(qpu: QPU, probe: bool) -> Check:
+    """One QPU. A job of Slurm may open it where we may not, so one that needs a job is only looked up."""
+    if qpu.reach == "queue" and qpu.driver not in drivers():
+        detail = f"this version of CONQURE has no driver {qpu.driver!r}: it comes with the cloud queue"
+        return Check("qpus", qpu.device_id, FAILED, detail, "Use another site until then: conqure sites list")
+    if qpu.group:
+        return _check_driver_of(qpu)
     try:
         detail = within(PATIENCE_S, _probe if probe else _look, qpu)
     except TimeoutError:
@@ -138,6 +146,19 @@ def check_qpu(qpu: QPU, probe: bool) -> Check:
     except Exception as error:  # a third party's driver may fail in any way
         return Check("qpus", qpu.device_id, FAILED, f"{type(error).__name__}: {error}", _where_to_look(qpu))
     return Check("qpus", qpu.device_id, OK, f"{qpu.driver}, {qpu.n_qubits} qubits: {detail}")
+
+
+def _check_driver_of(qpu: QPU) -> Check:
+    try:
+        check_options(qpu, driver(qpu.driver))
+    except MissingPackage as error:
+        wrong, fix = _sentences(error)
+        return Check("qpus", qpu.device_id, NOTE, f"{wrong} here; the nodes need it", fix)
+    except ConqureError as error:
+        return Check("qpus", qpu.device_id, FAILED, *_sentences(error))
+    return Check(
+        "qpus", qpu.device_id, OK, f"{qpu.driver}, {qpu.n_qubits} qubits: opened by jobs of group {qpu.group!r}"
+    )
 
 
 def check_one_engine(name: str, site: Site, start: bool) -> Check:

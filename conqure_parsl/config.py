@@ -45,7 +45,7 @@ def parsl_config(
     retries: int = 2,
     **options: Any,
 ) -> Config:
-    """A `parsl.Config` with the site's QPUs and classical workers, on this machine or, where the site says so, on Slurm.
+    """A `parsl.Config` with the site's QPUs and classical workers, here or, where the site says so, on Slurm.
 
     Args:
         site: a `Site`, a site file or a site's name; the default is the site to use here (see `Site.load`).

@@ -333,7 +333,7 @@ def job_scripts(site: Site | str | Path | None = None) -> dict[str, str]:
     from .config import parsl_config
 
     scripts = {}
-    for executor in parsl_config(site).executors:
+    for executor in parsl_config(site, run_dir="RUN_FOLDER").executors:
         provider = getattr(executor, "provider", None)
         each_of = provider.providers if isinstance(provider, ProviderPerQPU) else [provider]
         for each in each_of:

@@ -80,11 +80,11 @@ def open_device(qpu: QPU) -> Device:
         InvalidSite: the driver has no such option; and whatever the driver says when it cannot reach the QPU.
     """
     opener = driver(qpu.driver)
-    _check_options(qpu, opener)
+    check_options(qpu, opener)
     return opener(qpu.device_id, qpu.n_qubits, **qpu.options)
 
 
-def _check_options(qpu: QPU, opener: Driver) -> None:
+def check_options(qpu: QPU, opener: Driver) -> None:
     parameters = list(inspect.signature(opener).parameters.values())[2:]
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         return

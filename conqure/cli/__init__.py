@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import devices, doctor, run, sites
+from . import devices, doctor, run, sites, why
 from .group import DEBUG, ConqureGroup, LazyCommand
 from .output import on_terminal
 
@@ -53,6 +53,7 @@ app.add_typer(sites.app, name="sites")
 app.command("devices")(devices.devices)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
+app.command("why")(why.why)
 
 
 def _print_version(wanted: bool) -> None:

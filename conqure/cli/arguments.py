@@ -38,6 +38,12 @@ def offer_engines(typed: str) -> list[str]:
     return [name for name in ENGINE_NAMES if name.startswith(typed)]
 
 
+def offer_renderers(typed: str) -> list[str]:
+    from ..rendering import RENDERERS
+
+    return [name for name in RENDERERS if name.startswith(typed)]
+
+
 _SITE_HELP = "The site; by default the one used here."
 _SELECTOR_HELP = "A name, 'any', 'tag:NAME', 'qubits>=N', or several with commas."
 

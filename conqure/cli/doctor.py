@@ -13,8 +13,8 @@ from .output import on_terminal, paint, print_json
 if TYPE_CHECKING:
     from ..doctor import Check
 
-_COLOURS = {"ok": "green", "absent": "yellow", "failed": "red"}
-_SIGNS = {"ok": "✓", "absent": "–", "failed": "✗"}
+_COLOURS = {"ok": "green", "absent": "yellow", "note": "yellow", "failed": "red"}
+_SIGNS = {"ok": "✓", "absent": "–", "note": "!", "failed": "✗"}
 
 
 def doctor(
@@ -24,10 +24,11 @@ def doctor(
     ] = False,
     json: JSONOption = False,
 ) -> None:
-    """Look at everything CONQURE needs here: Python, packages, drivers, the site, each QPU, the engines, OpenMP-Q.
+    """Look at all that CONQURE needs here: Python, packages, drivers, site, QPUs, engines, Slurm, OpenMP-Q.
 
-    Each QPU is opened and runs one tiny circuit. What is missing or broken comes with what to type. The exit code is
-    1 if something is broken; an optional package that is absent is no problem.
+    Each QPU of this machine is opened and runs one tiny circuit; for those that jobs of Slurm hold, see 'conqure
+    sites check --probe'. What is missing or broken comes with what to type. The exit code is 1 if something is broken;
+    an optional package that is absent, or something that is only odd, is no problem.
 
     \b
     Examples:
@@ -68,7 +69,9 @@ def _line(check: Check) -> str:
 
 def _verdict(checks: list[Check]) -> str:
     failed = [check.name for check in checks if check.failed]
-    absent = [check.name for check in checks if check.state == "absent" and check.topic != "packages"]
+    absent = [check.name for check in checks if check.state == "absent" and check.topic not in ("packages", "slurm")]
+    odd = [check.name for check in checks if check.state == "note"]
     if failed:
         return f"\n{len(failed)} to fix: {', '.join(failed)}."
-    return "\nEverything that is installed works." + (f" Not installed: {', '.join(absent)}." if absent else "")
+    rest = f" Not installed: {', '.join(absent)}." if absent else ""
+    return f"\nEverything that is installed works.{rest}" + (f" To look at: {', '.join(odd)}." if odd else "")

@@ -5,14 +5,15 @@ import sys
 import threading
 import time
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
-from conqure import doctor, openmpq
-from conqure.doctor import ABSENT, FAILED, OK, check_one_engine, check_packages, check_qpu, tiny_task, within
+from conqure import doctor, openmpq, slurm
+from conqure.doctor import ABSENT, FAILED, NOTE, OK, check_one_engine, check_packages, check_qpu, tiny_task, within
 from conqure.requirements import requirements
 from openmpq_runtime import prefix
-from qpu_executors import QPU, Site, registry
+from qpu_executors import QPU, Group, Site, registry
 from qpu_executors.running import HeldDevice
 
 from ..openmpq.compiling import need
@@ -59,7 +60,7 @@ def third_party(monkeypatch):
 def test_all_is_well_on_the_default_site(conqure):
     done = conqure("doctor", "--json")
     checks = done.json
-    topics = {"python", "packages", "drivers", "site", "qpus", "engines", "openmp-q"}
+    topics = {"python", "packages", "drivers", "site", "qpus", "engines", "slurm", "openmp-q"}
     assert {check["topic"] for check in checks} == topics
     assert [check["name"] for check in checks if check["state"] == FAILED] == []
     assert done.code == 0
@@ -217,3 +218,116 @@ def test_a_call_that_hangs_is_left_behind():
     assert within(5, abs, -1) == 1
     with pytest.raises(ZeroDivisionError):
         within(5, divmod, 1, 0)
+
+
+CLUSTER = Site(
+    "cluster",
+    (QPU("ion0", "emulated", 5, reach="partition", group="quantum", expects="QRMI_JOB_QPU_RESOURCES=ion0"),),
+    groups=(Group("quantum", "q"), Group("cpu")),
+)
+
+
+def test_without_slurm_a_site_that_starts_no_jobs_is_fine_and_one_that_does_is_not(monkeypatch, folder):
+    monkeypatch.setenv("PATH", str(folder))
+    (check,) = slurm.check_slurm(SITE)
+    assert (check.state, check.detail) == (ABSENT, "sbatch is not on the PATH; this site starts no jobs")
+    check = next(slurm.check_slurm(CLUSTER))
+    assert (check.state, check.detail) == (FAILED, "sbatch is not on the PATH")
+    assert "login node" in check.fix
+
+
+def test_a_qpu_that_only_a_job_reaches_is_not_opened_here():
+    check = check_qpu(CLUSTER.qpus[0], probe=True)
+    assert (check.state, check.detail) == (OK, "emulated, 5 qubits: opened by jobs of group 'quantum'")
+    odd = QPU("odd", "emulated", 5, reach="partition", group="quantum", options={"job": 1})
+    assert "[qpu.odd.options] has 'job'" in check_qpu(odd, probe=True).detail
+
+
+def test_a_qpu_of_the_cloud_queue_has_no_driver_yet(conqure):
+    done = conqure("doctor", "--site", "remote_queue")
+    assert done.code == 1
+    assert "this version of CONQURE has no driver 'queue': it comes with the cloud queue" in done.out
+
+
+def test_a_configuration_that_cannot_be_read_is_a_finding(monkeypatch, folder):
+    monkeypatch.setenv("SLURM_CONF", str(folder / "gone.conf"))
+    check = slurm.check_configuration()
+    assert check.state == FAILED
+    assert check.detail == f"SLURM_CONF names {folder}/gone.conf, which cannot be read"
+    assert check.fix == "Correct it, or: unset SLURM_CONF"
+
+
+def test_a_munge_that_does_not_run_is_a_finding(monkeypatch, folder):
+    need(shutil.which("munge"), "munge")
+    (folder / "slurm.conf").write_text(f"AuthType=auth/munge\nAuthInfo=socket={folder}/none,cred_expire=10\n")
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    check = slurm.check_munge()
+    assert check.state == FAILED
+    assert f"{folder}/none" in check.detail
+    (folder / "slurm.conf").write_text("AuthType=auth/slurm\n")
+    assert slurm.check_munge().state == OK
+
+
+def test_a_controller_that_does_not_answer_is_a_finding_and_nobody_waits_for_it(monkeypatch, folder):
+    need(shutil.which("scontrol"), "scontrol")
+    (folder / "slurm.conf").write_text("ClusterName=none\nSlurmctldHost=none(127.0.0.1)\nSlurmctldPort=1\n")
+    monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    started = time.monotonic()
+    assert slurm.check_controller().state == FAILED
+    assert time.monotonic() - started < slurm.PATIENCE_S + 5
+
+
+@pytest.mark.parametrize(
+    ("shared", "state", "said"),
+    [
+        ("{folder}/shared", NOTE, "is usually a folder of one node"),
+        ("/nowhere-at-all/conqure", FAILED, "/nowhere-at-all/conqure cannot be made: there is no /nowhere-at-all"),
+        ("/proc/conqure", FAILED, "/proc cannot be written"),
+        ("/home/$NOBODYS_VARIABLE", FAILED, "names a variable that is not set"),
+    ],
+)
+def test_a_shared_folder_must_be_one_that_nodes_can_see(folder, monkeypatch, shared, state, said):
+    monkeypatch.setattr(slurm, "_FOLDERS_OF_ONE_NODE", (str(folder.parent),))
+    monkeypatch.setattr(slurm, "_OF_ONE_NODE", ())
+    site = Site("x", SITE.qpus, groups=(Group("cpu", shared=shared.format(folder=folder)),))
+    check = next(slurm.check_folders(site))
+    assert (check.name, check.state) == ("shared folder", state)
+    assert said in check.detail
+    assert not (folder / "shared").exists()  # a doctor looks, and makes nothing
+    assert "'shared'" in check.fix or "[group.cpu]" in check.fix
+
+
+def test_a_folder_in_memory_is_one_that_no_other_node_sees():
+    need(slurm._file_system(Path("/dev/shm")) == "tmpfs" or None, "tmpfs")
+    site = Site("x", SITE.qpus, groups=(Group("cpu", shared="/dev/shm/conqure"),))
+    check = next(slurm.check_folders(site))
+    assert check.state == NOTE
+    assert "tmpfs is a file system of one node" in check.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "partition", "state", "said"),
+    [
+        ("ion0,ion1", "q", OK, "job 7 was given it: QRMI_JOB_QPU_RESOURCES=ion0,ion1"),
+        ("ion1", "q", NOTE, "job 7 was not given it: QRMI_JOB_QPU_RESOURCES is 'ion1'"),
+        ("", "q", FAILED, "job 7 was not given it: QRMI_JOB_QPU_RESOURCES is not set"),
+        ("", "cpu", NOTE, "job 7 was not given it: QRMI_JOB_QPU_RESOURCES is not set"),
+    ],
+)
+def test_inside_a_job_the_doctor_says_which_qpus_it_was_given(monkeypatch, given, partition, state, said):
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_JOB_PARTITION", partition)
+    monkeypatch.setenv("QRMI_JOB_QPU_RESOURCES", given)
+    (check,) = slurm.check_this_job(CLUSTER)
+    assert (check.name, check.state, check.detail) == ("ion0", state, said)
+
+
+def test_root_is_told_what_open_mpi_wants(monkeypatch):
+    site = Site("x", SITE.qpus, groups=(Group("mpi", mpi=True),))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.delenv("OMPI_ALLOW_RUN_AS_ROOT", raising=False)
+    monkeypatch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    (check,) = slurm.check_root(site)
+    assert check.fix == "Be an ordinary user, or: export OMPI_ALLOW_RUN_AS_ROOT=1"
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert list(slurm.check_root(site)) == []

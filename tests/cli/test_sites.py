@@ -1,5 +1,8 @@
 """`conqure sites` and `conqure devices`."""
 
+import re
+import sys
+
 import pytest
 
 from qpu_executors import Site
@@ -117,3 +120,145 @@ def test_devices_say_which_driver_is_not_installed(conqure, folder):
     assert done.code == 0
     assert done.err == "Driver 'elsewhere' is not installed; 'conqure doctor' lists those that are.\n"
     assert conqure("devices", "-s", "odd.toml", "--json").json[0]["driver_installed"] is False
+
+
+CLUSTER = """
+description = "a cluster"
+[slurm]
+account = "physics"
+walltime = "00:20:00"
+[group.cpu]
+partition = "cpu"
+nodes = 2
+workers = 4
+jobs = 3
+modules = ["python/3.11"]
+[group.quantum]
+partition = "quantum"
+[qpu.ion0]
+driver = "emulated"
+qubits = 5
+reach = "gres"
+group = "quantum"
+resource = "qpu:ion:1"
+options = { driver = "statevector" }
+[qpu.cloud0]
+driver = "emulated"
+qubits = 5
+slots = 2
+reach = "license"
+group = "cpu2"
+resource = "cloud:1"
+options = { driver = "statevector" }
+[group.cpu2]
+lines = ["ulimit -s unlimited"]
+[engine]
+name = "ENGINE"
+"""
+
+
+@pytest.fixture
+def no_slurm(monkeypatch, folder):
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+
+
+@pytest.fixture
+def cluster(folder):
+    """A site with Slurm, on an engine."""
+
+    def write(engine="parsl", **replaced):
+        text = CLUSTER.replace("ENGINE", engine)
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        (folder / "cluster.toml").write_text(text)
+        return "./cluster.toml"
+
+    return write
+
+
+def test_a_site_with_slurm_is_shown_with_its_groups(conqure, cluster):
+    lines = conqure("sites", "show", cluster()).out.splitlines()
+    assert lines[6].split() == ["DEVICE", "DRIVER", "QUBITS", "SLOTS", "REACH", "TAGS", "MAX", "SHOTS", "OPTIONS"]
+    assert "gres, group quantum" in lines[7]
+    assert lines[-4].split() == ["GROUP", "PARTITION", "NODES", "WORKERS", "JOBS", "WALLTIME", "HOLDS"]
+    assert lines[-3].split() == ["cpu", "cpu", "2", "4", "3", "00:20:00", "-"]
+    assert lines[-1].split() == ["cpu2", "-", "1", "1", "1", "00:20:00", "cloud0"]
+
+
+@pytest.mark.parametrize("engine", ["parsl", "dask"])
+def test_the_scripts_of_an_engine_are_printed_without_slurm(conqure, cluster, no_slurm, engine):
+    scripts = conqure("sites", "show", cluster(), "--render", engine, "--json").json
+    assert set(scripts) == {"ion0", "cloud0", "cpu"}
+    for name, wanted in {
+        "ion0": ["--partition=quantum", "--gres=qpu:ion:1", "--account=physics"],
+        "cloud0": ["--licenses=cloud:1", "--account=physics"],
+        "cpu": ["--partition=cpu", "--nodes=2", "--cpus-per-task=4"],
+    }.items():
+        assert scripts[name].startswith("#!/")
+        assert [word for word in wanted if f"#SBATCH {word}\n" not in scripts[name]] == []
+    assert "module load python/3.11\n" in scripts["cpu"]
+    assert "ulimit -s unlimited\n" in scripts["cloud0"]
+
+
+def test_scripts_can_be_chosen_and_a_single_one_is_printed_alone(conqure, cluster, no_slurm):
+    one = conqure("sites", "show", cluster(), "--render", "parsl", "--device", "ion0").out
+    assert one.startswith("#!/bin/bash\n")
+    assert "--gres=qpu:ion:1" in one
+    several = conqure("sites", "show", cluster(), "--render", "parsl", "--device", "ion0", "--group", "cpu").out
+    assert [line for line in several.splitlines() if line.startswith("# ----")] == ["# ---- ion0", "# ---- cpu"]
+
+
+def test_a_job_that_holds_a_group_and_a_qpu_is_printed(conqure, cluster, no_slurm, folder):
+    script = conqure("sites", "show", cluster(), "--render", "slurm").out
+    first, second = script.split("#SBATCH hetjob\n")
+    assert "#SBATCH --partition=cpu\n" in first
+    assert "--gres" not in first
+    assert "#SBATCH --gres=qpu:ion:1\n" in second
+    assert "module load python/3.11\n" in second  # what the command needs, beside the first component
+    assert script.splitlines()[-1] == f"CONQURE_SITE={folder}/cluster.toml {sys.executable} your_program.py"
+    other = conqure("sites", "show", cluster(), "--render", "slurm", "--device", "cloud0", "--group", "cpu").out
+    assert "#SBATCH --licenses=cloud:1\n" in other
+
+
+def test_rendering_makes_no_folder(conqure, cluster, no_slurm, folder):
+    site = cluster(**{'account = "physics"': f'shared = "{folder}/shared"'})
+    for engine in ("parsl", "dask", "slurm"):
+        assert conqure("sites", "show", site, "--render", engine).code == 0
+    assert not (folder / "shared").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("laptop", "--render", "parsl"), "InvalidSite: site 'laptop' starts no jobs: it has no [group.NAME] table."),
+        (("slurm_gres", "--render", "slurm", "--group", "gpu"), "site 'slurm_gres' has no group 'gpu'. Groups: 'cpu'"),
+        (("slurm_gres", "--render", "parsl", "--device", "ion7"), "UnknownDevice: no device 'ion7'"),
+        (("slurm_gres", "--render", "moab"), "'moab' is none of parsl, dask, slurm."),
+    ],
+)
+def test_what_cannot_be_rendered_says_why(conqure, words, said):
+    done = conqure("sites", "show", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+@pytest.mark.parametrize("engine", ["parsl", "dask"])
+def test_without_slurm_a_check_renders_the_jobs_and_says_that_nobody_was_asked(conqure, cluster, no_slurm, engine):
+    done = conqure("sites", "check", cluster(engine))
+    assert done.code == 0
+    assert "  absent  slurm                Slurm's commands are not here" in done.out
+    for name in ("cpu", "ion0", "cloud0"):
+        assert re.search(rf"  ok      {name} +script of \d+ lines rendered; Slurm was not asked", done.out)
+
+
+def test_the_engine_threads_starts_no_jobs(conqure, cluster, no_slurm, folder):
+    done = conqure("sites", "check", cluster("threads"))
+    assert done.code == 1
+    assert "the engine 'threads' starts no jobs, and this site has groups" in done.out
+    assert f'Write in {folder}/cluster.toml: [engine] name = "parsl", or "dask"' in done.out
+
+
+def test_a_site_of_the_cloud_queue_says_what_this_version_lacks(conqure):
+    done = conqure("sites", "check", "remote_queue")
+    assert done.code == 1
+    assert "this version of CONQURE has no driver 'queue': it comes with the cloud queue" in done.out

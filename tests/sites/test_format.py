@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qpu_executors import QPU, InvalidSite, Site, UnknownDevice
+from qpu_executors import QPU, Group, InvalidSite, Site, UnknownDevice
 from qpu_executors.site import MAX_BYTES, cores, read_site
 from qpu_executors.toml_lines import dotted, line_of
 
@@ -33,6 +33,52 @@ driver = "statevector"
 qubits = 7
 [qpu."ion.1".options]
 threads = 1
+"""
+
+
+QPU_KEYS = "directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags"
+
+CLUSTER = """
+[slurm]
+account = "physics"
+walltime = "00:20:00"
+environment = { OMP_NUM_THREADS = "4" }
+[group.cpu]
+partition = "cpu,long"
+qos = "normal"
+reservation = "course"
+constraint = "icelake"
+gres = "gpu:1"
+licenses = ["matlab:1"]
+exclusive = true
+nodes = 2
+cores = 16
+memory = "4GiB"
+walltime = "1-00:00:00"
+workers = 8
+jobs = 5
+min_jobs = 1
+idle_s = 60
+mpi = true
+modules = ["python/3.11"]
+lines = ["ulimit -s unlimited"]
+directives = ["--comment=text"]
+interface = "ib0"
+shared = "/scratch/conqure"
+scratch = "$LOCAL"
+[group.quantum]
+partition = "quantum"
+[qpu.ion0]
+driver = "statevector"
+qubits = 7
+reach = "gres"
+group = "quantum"
+resource = "qpu:ion:1"
+directives = ["--qpu=ion_a"]
+expects = "QRMI_JOB_QPU_RESOURCES=ion_a"
+[queue]
+url = "https://queue.lab.example"
+token_file = "~/.token"
 """
 
 
@@ -65,6 +111,25 @@ def test_everything_a_file_says_arrives_in_the_site(site_file: Path) -> None:
     )
 
 
+def test_everything_a_file_says_of_slurm_arrives_in_groups_and_qpus(site_file: Path) -> None:
+    site_file.write_text(CLUSTER)
+    site = Site.load(site_file)
+    assert site.groups == (
+        Group(
+            "cpu", "cpu,long", "physics", "normal", "course", "icelake", "gpu:1", ("matlab:1",), True, 2, 16, "4GiB",
+            "1-00:00:00", 8, 5, 1, 60, True, ("python/3.11",), {"OMP_NUM_THREADS": "4"}, ("ulimit -s unlimited",),
+            ("--comment=text",), "ib0", "/scratch/conqure", "$LOCAL",
+        ),
+        Group("quantum", "quantum", "physics", walltime="00:20:00", environment={"OMP_NUM_THREADS": "4"}),
+    )  # fmt: skip
+    expects, directives = "QRMI_JOB_QPU_RESOURCES=ion_a", ("--qpu=ion_a",)
+    held = {"reach": "gres", "group": "quantum", "resource": "qpu:ion:1", "directives": directives, "expects": expects}
+    assert site.qpus == (QPU("ion0", "statevector", 7, **held),)
+    assert site.classical_groups == site.groups[:1]
+    assert site.queue == {"url": "https://queue.lab.example", "token_file": "~/.token"}
+    assert (site.groups[0].minutes, site.groups[0].memory_mib) == (1440, 4096)
+
+
 def test_a_file_needs_no_more_than_one_qpu(site_file: Path) -> None:
     site_file.write_text(MINIMAL)
     site = Site.load(site_file)
@@ -82,13 +147,12 @@ def test_a_file_needs_no_more_than_one_qpu(site_file: Path) -> None:
         ),
         (
             MINIMAL + "\nqbits = 5\n",
-            "lab.toml, line 5: 'qpu.ion0.qbits' is unknown. Did you mean 'qubits'? "
-            "Allowed in [qpu.ion0]: directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags.",
+            f"lab.toml, line 5: 'qpu.ion0.qbits' is unknown. Did you mean 'qubits'? Allowed in [qpu.ion0]: {QPU_KEYS}.",
         ),
         (
             MINIMAL + '[qpu.ion.1]\ndriver = "aer"\n',
             "lab.toml, line 4: 'qpu.ion.1' is unknown. A name with a dot needs quotes: [qpu.\"a.b\"]. "
-            "Allowed in [qpu.ion]: directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags.\n"
+            f"Allowed in [qpu.ion]: {QPU_KEYS}.\n"
             "lab.toml, line 4: 'qpu.ion' lacks 'driver' (who opens it: a driver that 'conqure doctor' lists).\n"
             "lab.toml, line 4: 'qpu.ion' lacks 'qubits' (the largest circuit it takes).",
         ),
@@ -137,8 +201,9 @@ def test_a_file_needs_no_more_than_one_qpu(site_file: Path) -> None:
             "A name starts with a letter and goes on with letters, digits, '_', '.' and '-'.",
         ),
         (
-            MINIMAL + 'reach = "gres"\n',
-            "lab.toml, line 4: 'qpu.ion0.reach' must be one of 'local', not 'gres'.",
+            MINIMAL + 'reach = "grse"\n',
+            "lab.toml, line 4: 'qpu.ion0.reach' must be one of 'local', 'gres', 'license', 'partition', 'network', "
+            "'queue', not 'grse'. Did you mean 'gres'?",
         ),
         (
             MINIMAL.replace("ion0", '"ion 0"'),
@@ -148,6 +213,45 @@ def test_a_file_needs_no_more_than_one_qpu(site_file: Path) -> None:
         (
             MINIMAL.replace("ion0", "any"),
             "lab.toml, line 1: 'qpu.any' is not a usable name: 'any' has a meaning of its own in a selector.",
+        ),
+        (
+            MINIMAL + 'reach = "gres"\n',
+            "lab.toml, line 1: 'qpu.ion0' is reached by gres, so it needs the group whose jobs hold it: "
+            'group = "NAME".\n'
+            "lab.toml, line 1: 'qpu.ion0' is reached by gres, so it needs what a job asks for: "
+            'resource = "qpu:ion:1".',
+        ),
+        (
+            MINIMAL + 'reach = "partition"\ngroup = "quantm"\n[group.quantum]\n',
+            "lab.toml, line 5: 'qpu.ion0.group' names no group of this file: 'quantm'. Did you mean 'quantum'? "
+            "Groups: quantum.",
+        ),
+        (
+            MINIMAL + 'group = "quantum"\n[group.quantum]\n',
+            "lab.toml, line 4: 'qpu.ion0.group' makes no sense for a QPU of this machine. "
+            'Write reach = "partition", or leave it out.',
+        ),
+        (
+            MINIMAL + '[group.cpu]\nwalltime = "an hour"\n',
+            "lab.toml, line 5: 'group.cpu.walltime' must be a time as Slurm writes it: "
+            "MINUTES, HH:MM:SS or D-HH:MM:SS, not 'an hour'.",
+        ),
+        (
+            MINIMAL + '[slurm]\nmemory = "lots"\n',
+            "lab.toml, line 5: 'slurm.memory' must be a size like 500M, 4G or 4GiB, not 'lots'.",
+        ),
+        (
+            MINIMAL + '[group.cpu]\ndirectives = [\n  "#SBATCH --qpu=a",\n]\n',
+            "lab.toml, line 5: 'group.cpu.directives' must be an option of sbatch like --comment=text, "
+            "not '#SBATCH --qpu=a'.",
+        ),
+        (
+            MINIMAL + "[group.cpu]\nenvironment = { N = 1 }\n",
+            "lab.toml, line 5: 'group.cpu.environment' must be a table of text, and a whole number 1 is not text.",
+        ),
+        (
+            MINIMAL + "[group.cpu]\njobs = 2\nmin_jobs = 3\n",
+            "lab.toml, line 6: 'group.cpu.min_jobs' is more than 'jobs', the most there are.",
         ),
         ('description = ""\n' + MINIMAL, "lab.toml, line 1: 'description' must be printable text, not ''."),
         (

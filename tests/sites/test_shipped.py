@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from qpu_executors import Site
+from qpu_executors import Site, UnknownDriver
 from qpu_executors.records import QuantumTask
 from qpu_executors.running import HeldDevice
 from qpu_executors.site_format import FORMAT, Key, Named, Table
 from qpu_executors.site_search import shipped_folder
+from qpu_executors.slurm.options import options
 from qpu_executors.testing import BELL
 
 from ..conftest import REPOSITORY
 
 SHIPPED = sorted(path.stem for path in shipped_folder().glob("*.toml"))
+SLURM = [name for name in SHIPPED if name.startswith("slurm_")]
 PAGE = (REPOSITORY / "docs" / "sites.md").read_text()
 
 
@@ -23,14 +25,56 @@ def test_every_shipped_site_is_valid_and_described(name: str) -> None:
     assert f"\n### {name}\n" in PAGE
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "remote_queue"])
+def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for qpu in Site.load(name).qpus:
+        if qpu.group:  # as if this were its job
+            monkeypatch.setenv("SLURM_JOB_ID", "1")
+        if qpu.expects:
+            monkeypatch.setenv(*qpu.expects.split("="))
         held = HeldDevice(qpu)
         (counts,) = held.run(QuantumTask(BELL, shots=200, seed=1)).counts
         held.close()
         assert sum(counts.values()) == 200
         assert counts["00"] + counts["11"] > 150
+
+
+def test_the_remote_queue_needs_a_driver_that_this_version_lacks() -> None:
+    (qpu,) = Site.load("remote_queue").qpus
+    assert qpu.reach == "queue"
+    with pytest.raises(UnknownDriver, match="no driver 'queue'"):
+        HeldDevice(qpu)
+
+
+@pytest.mark.parametrize("name", SLURM)
+def test_a_site_of_slurm_says_that_it_is_an_example_and_has_a_page(name: str) -> None:
+    site = Site.load(name)
+    assert site.description.startswith("example: ")
+    assert site.path.read_text().startswith("# An example")
+    page = (REPOSITORY / "docs" / "sites" / f"{name}.md").read_text()
+    assert page.startswith(f"# {name}: ")
+    assert "is an example" in page
+    assert f"(sites/{name}.md)" in PAGE
+
+
+@pytest.mark.parametrize("name", SLURM)
+def test_every_qpu_of_slurm_is_held_by_a_group_and_classical_work_has_a_group_of_its_own(name: str) -> None:
+    site = Site.load(name)
+    assert all(site.group(qpu.group) for qpu in site.qpus)
+    assert site.classical_groups
+
+
+def test_an_example_asks_for_what_its_machine_has() -> None:
+    def asked(name: str) -> list[str]:
+        qpu = Site.load(name).qpus[0]
+        return options(Site.load(name).group(qpu.group), qpu)
+
+    assert "--gres=qpu:ion:1" in asked("slurm_gres")
+    assert {"--gres=qpu:1", "--qpu=ion_a"} <= set(asked("slurm_spank"))
+    assert {"--partition=q_fiqci", "--account=project_465000000"} <= set(asked("slurm_partition"))
+    assert not [word for word in asked("slurm_partition") if word.startswith("--gres")]
+    assert {"--partition=cpu", "--licenses=qpu_cloud:1"} <= set(asked("slurm_license"))
+    assert Site.load("slurm_license").group("cloud").jobs_for(Site.load("slurm_license").qpus[0]) == 4
 
 
 def test_the_laptop_has_six_qpus_and_needs_no_extra() -> None:
