@@ -21,7 +21,9 @@ _HOME = {
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
     **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost", "WorkerLost"], _WAIST),
-    **dict.fromkeys(["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable"], _WAIST),
+    **dict.fromkeys(
+        ["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable", "NoSlurm"], _WAIST
+    ),
     "load_site": "conqure.sites",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from qpu_executors import InvalidSite as InvalidSite
     from qpu_executors import InvalidTask as InvalidTask
     from qpu_executors import MissingPackage as MissingPackage
+    from qpu_executors import NoSlurm as NoSlurm
     from qpu_executors import NotOnQPU as NotOnQPU
     from qpu_executors import Priority as Priority
     from qpu_executors import QPUThreadPool as QPUThreadPool

@@ -64,6 +64,17 @@ def open_engine(name: str | None = None, site: Site | str | Path | None = None, 
         yield Engine(name, site, qpus, cpus)
 
 
+def quickest_engine(site: Site) -> str:
+    """The engine that starts at once, ``threads``, unless jobs of Slurm hold QPUs of the site: then what it prefers.
+
+    >>> quickest_engine(Site.load("workstation"))
+    'threads'
+    """
+    if not any(qpu.group for qpu in site.qpus):
+        return "threads"
+    return site.engine if site.engine != "threads" else "parsl"
+
+
 def check_engine(name: str) -> None:
     """`UnknownEngine` or `MissingPackage` if this engine cannot be opened here; imports nothing."""
     if name not in _ENGINES:

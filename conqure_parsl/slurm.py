@@ -18,7 +18,7 @@ from parsl.providers.base import ExecutionProvider
 from parsl.providers.errors import SubmitException
 from parsl.utils import RepresentationMixin
 
-from qpu_executors import QPU, Group, Site, SlurmError, SlurmUnavailable
+from qpu_executors import QPU, Group, NoSlurm, Site, SlurmError, SlurmUnavailable
 from qpu_executors.slurm import client
 from qpu_executors.slurm.blame import blame
 from qpu_executors.slurm.ledger import Ledger
@@ -185,6 +185,8 @@ class GroupProvider(SlurmProvider):
             job_id: str = super().submit(command, tasks_per_node, job_name)
         except SubmitException as error:
             refused = client.error_from("sbatch", error.stderr or error.stdout or "")
+            if isinstance(refused, NoSlurm):
+                raise refused from None
             raise type(refused)(f"{refused} {self.blame(str(refused))}") from None
         except subprocess.TimeoutExpired:
             raise SlurmUnavailable(f"sbatch did not answer within {PATIENCE_S} s.") from None

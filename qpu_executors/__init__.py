@@ -51,6 +51,7 @@ _HOME = {
     "DeviceLost": "errors",
     "WorkerLost": "errors",
     "SlurmError": "errors",
+    "NoSlurm": "errors",
     "SlurmUnavailable": "errors",
     "InvalidAddress": "errors",
     "ScriptFailed": "errors",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from .errors import InvalidSite as InvalidSite
     from .errors import InvalidTask as InvalidTask
     from .errors import MissingPackage as MissingPackage
+    from .errors import NoSlurm as NoSlurm
     from .errors import NotOnQPU as NotOnQPU
     from .errors import ScriptFailed as ScriptFailed
     from .errors import ScriptsNotAllowed as ScriptsNotAllowed

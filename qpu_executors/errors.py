@@ -114,6 +114,12 @@ class SlurmError(ConqureError, RuntimeError):
     kind = "slurm_error"
 
 
+class NoSlurm(SlurmError):
+    """Slurm cannot be used from here: its commands or its configuration are missing."""
+
+    kind = "no_slurm"
+
+
 class SlurmUnavailable(SlurmError):
     """Slurm does not answer at the moment."""
 

@@ -60,9 +60,14 @@ DeviceOption = Annotated[
     str, typer.Option("--device", "-d", metavar="SELECTOR", help=_SELECTOR_HELP, autocompletion=offer_devices)
 ]
 EngineOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--engine", "-e", metavar="ENGINE", help="What runs it: threads, parsl or dask.", autocompletion=offer_engines
+        "--engine",
+        "-e",
+        metavar="ENGINE",
+        help="What runs it: threads, parsl or dask. Default: threads, unless jobs of Slurm hold the QPUs.",
+        show_default=False,
+        autocompletion=offer_engines,
     ),
 ]
 JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]

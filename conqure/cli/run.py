@@ -40,7 +40,7 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Makes a simulator repeat its counts.", show_default=False)] = None,
     site: SiteOption = None,
-    engine: EngineOption = "threads",
+    engine: EngineOption = None,
     top: Annotated[int, typer.Option(help="Show this many of the most frequent bit strings.", min=1)] = 16,
     json: JSONOption = False,
 ) -> None:
@@ -74,13 +74,13 @@ def run(
         _print_counts(counts, top)
 
 
-def _execute(task: QuantumTask, engine: str, site: Site) -> QuantumResult:
+def _execute(task: QuantumTask, engine: str | None, site: Site) -> QuantumResult:
     from qpu_executors.running import run as run_task
 
-    from ..engines import open_engine
+    from ..engines import open_engine, quickest_engine
 
     alone = replace(site.only(task.device_id), cpu_workers=1)  # one circuit: start no more than it needs
-    with open_engine(engine, alone) as opened:
+    with open_engine(engine or quickest_engine(alone), alone) as opened:
         result: QuantumResult = opened.qpus.submit(run_task, task).result()
     return result
 

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import SlurmError, SlurmUnavailable
+from ..errors import NoSlurm, SlurmError, SlurmUnavailable
 
 PATIENCE_S = 30.0  # a busy controller may take this long to answer
 # What the commands print when the controller is restarting or overloaded: the same command may succeed later.
@@ -74,8 +74,8 @@ def ask(*command: str, timeout_s: float = PATIENCE_S) -> str:
     return done.stdout
 
 
-def _not_here(command: str) -> SlurmError:
-    return SlurmError(
+def _not_here(command: str) -> NoSlurm:
+    return NoSlurm(
         f"{command!r} is not on PATH, so this machine is no login node of Slurm. Load your site's module for it, or "
         "choose a site that needs none: conqure sites list"
     )
@@ -87,9 +87,9 @@ def error_from(command: str, text: str) -> SlurmError:
     if said.endswith("not found"):
         return _not_here(command)
     if "establish a configuration source" in said:
-        return SlurmError(
+        return NoSlurm(
             f"{command} finds no configuration of Slurm. Set SLURM_CONF to the site's slurm.conf (a module or a login "
-            "shell usually does), or run this on a login node. See: conqure doctor"
+            "shell usually does), or run this on a login node. Then: conqure doctor"
         )
     kind = SlurmUnavailable if _PASSING.search(said) else SlurmError
     return kind(f"{command} says: {(said or 'nothing, but failed').rstrip('.')}.")

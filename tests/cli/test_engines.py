@@ -7,7 +7,7 @@ import time
 import pytest
 
 import conqure
-from conqure.engines import ENGINE_NAMES
+from conqure.engines import ENGINE_NAMES, quickest_engine
 from qpu_executors import QPU, InvalidSite, MissingPackage, QuantumTask, Site, UnknownEngine, UnknownSite, run
 from qpu_executors.testing import BELL, a_thousand, total
 
@@ -127,3 +127,8 @@ def test_every_engine_has_an_extra_of_its_name():
     from importlib.metadata import metadata
 
     assert set(ENGINE_NAMES) - {"threads"} <= set(metadata("conqure").get_all("Provides-Extra") or [])
+
+
+def test_a_command_takes_the_engine_that_starts_at_once_unless_jobs_hold_the_qpus() -> None:
+    assert quickest_engine(Site.load("workstation")) == "threads"
+    assert quickest_engine(Site.load("slurm_gres")) == "parsl"

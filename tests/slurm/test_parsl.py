@@ -16,10 +16,11 @@ import parsl
 import pytest
 from parsl.dataflow.dflow import DataFlowKernel
 
+from conqure import open_engine
 from conqure_parsl import ParslPool, parsl_config, pool, quantum_app
 from conqure_parsl.executor import CPUExecutor, QPUExecutor
 from conqure_parsl.slurm import GroupProvider, job_scripts
-from qpu_executors import QPU, Group, QuantumTask, Site, SlurmError, run
+from qpu_executors import QPU, DeviceError, Group, NoSlurm, QuantumTask, Site, SlurmError, run
 from qpu_executors.slurm import client
 from qpu_executors.slurm.options import co_allocation
 from qpu_executors.testing import BELL
@@ -113,6 +114,14 @@ def test_classical_jobs_grow_with_the_work_and_shrink_without(slurm: Slurm, tmp_
         for future in futures:
             future.result()
         slurm.wait_until(lambda: not jobs_of(slurm, "cpu"), 20, "the idle jobs end")
+
+
+def test_a_group_of_two_nodes_has_workers_on_both(slurm: Slurm, tmp_path: Path) -> None:
+    with loaded(site_on(tmp_path, jobs=1, partition='partition = "cpu"\nnodes = 2')) as dfk:
+        cpus = ParslPool(dfk, ["cpu"], quantum=False)
+        hosts = [cpus.submit(slow_host, 0.3) for _ in range(12)]
+        assert len({future.result() for future in hosts}) == 2
+        assert len(jobs_of(slurm, "cpu")) == 1
 
 
 HELD_TOGETHER = """
@@ -230,7 +239,8 @@ def test_a_program_that_ends_frees_its_qpu_within_seconds(slurm: Slurm, tmp_path
 
 
 def test_a_job_that_has_not_begun_goes_with_its_program(slurm: Slurm, tmp_path: Path) -> None:
-    blocker = slurm.run("sbatch", "--parsable", "-p", "quantum", "--gres=qpu:ion:1", "--wrap", "sleep 60").strip()
+    others = ["-p", "quantum", "--gres=qpu:ion:1", "--output=/dev/null", "--wrap", "sleep 60"]
+    blocker = slurm.run("sbatch", "--parsable", *others).strip()
     try:
         slurm.wait_until(lambda: slurm.state(blocker) == "RUNNING", 10, "somebody else holds the QPU")
         program = start_program(HELD.format(site=str(site_on(tmp_path).path), program=BELL), tmp_path)
@@ -277,6 +287,19 @@ def test_a_task_that_waits_can_be_asked_why(slurm: Slurm, tmp_path: Path) -> Non
 
 
 # Without Slurm
+
+
+def test_a_machine_without_slurm_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with loaded(site_on(tmp_path)) as dfk, pytest.raises(NoSlurm, match="no login node of Slurm.*conqure sites list"):
+        pool(dfk).submit(run, bell()).result(timeout=10)
+
+
+def test_a_qpu_that_jobs_hold_is_not_opened_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    with open_engine("threads", site_on(tmp_path)) as engine:
+        with pytest.raises(DeviceError, match="only a job of Slurm may open it.*Use the engine 'parsl' or 'dask'"):
+            engine.qpus.submit(run, bell()).result()
 
 
 def test_the_scripts_of_a_site_are_shown_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
