@@ -94,6 +94,8 @@ class Queue:
         try:
             found = [job for job in client.jobs(self.ledger.comment).values() if not job.ended]
             client.cancel(job.job_id for job in found if job.state != "COMPLETING")
+        except NoSlurm:
+            return False
         except SlurmError:
             return True
         return False

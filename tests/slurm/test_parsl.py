@@ -297,9 +297,9 @@ def test_a_machine_without_slurm_says_so_at_once(tmp_path: Path, monkeypatch: py
 
 def test_a_qpu_that_jobs_hold_is_not_opened_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    with open_engine("threads", site_on(tmp_path)) as engine:
-        with pytest.raises(DeviceError, match="only a job of Slurm may open it.*Use the engine 'parsl' or 'dask'"):
-            engine.qpus.submit(run, bell()).result()
+    refusal = pytest.raises(DeviceError, match="only a job of Slurm may open it.*Use the engine 'parsl' or 'dask'")
+    with refusal, open_engine("threads", site_on(tmp_path)) as engine:
+        engine.qpus.submit(run, bell()).result()
 
 
 def test_the_scripts_of_a_site_are_shown_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
