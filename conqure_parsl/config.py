@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import shutil
-import socket
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
@@ -21,6 +20,7 @@ from parsl.providers.base import ExecutionProvider
 
 from qpu_executors import Group, InvalidSite, Site
 
+from .addresses import address_on
 from .executor import CPUExecutor, QPUExecutor
 from .htex import PinnedHTEX, safe_htex
 from .in_process import QPUThreadExecutor
@@ -85,7 +85,7 @@ def parsl_config(
     quantum: list[ParslExecutor] = []
     if in_jobs:
         provider = ProviderPerQPU([provider_for(site.group(qpu.group), qpu, queue) for qpu in in_jobs])
-        address_ = address or _address_on(site.group(in_jobs[0].group).interface)
+        address_ = address or address_on(site.group(in_jobs[0].group).interface)
         quantum += [QPUExecutor(qpus=in_jobs, provider=provider, classical=classical, address=address_)]
     label = "qpu-here" if in_jobs else "qpu"
     if mode not in QPU_MODES:
@@ -126,7 +126,7 @@ def _cpu_executor(
 
 def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
     """The executor of a classical group of a site, labelled with its name."""
-    provider, address = provider_for(group, None, queue), _address_on(group.interface)
+    provider, address = provider_for(group, None, queue), address_on(group.interface)
     if group.mpi:
         from .mpi import mpi_executor
 
@@ -141,23 +141,6 @@ def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
 
 def _is_mpi(executor: ParslExecutor) -> bool:
     return isinstance(executor, MPIExecutor)
-
-
-def _address_on(interface: str) -> str | None:
-    """Our address on a network interface; None for whichever answers."""
-    if not interface:
-        return None
-    import psutil  # comes with Parsl
-
-    addresses = psutil.net_if_addrs()
-    for each in addresses.get(interface, ()):
-        if each.family == socket.AF_INET:
-            return str(each.address)
-    names = ", ".join(sorted(addresses))
-    raise InvalidSite(
-        f"this machine has no network interface {interface!r} with an IPv4 address. It has: {names}. "
-        "See 'interface' in the site file."
-    )
 
 
 def retry_transient(exception: Exception, task_record: Any) -> float:

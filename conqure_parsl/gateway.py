@@ -12,8 +12,9 @@ from pathlib import Path
 
 import zmq
 from parsl import curvezmq
-from parsl.addresses import get_all_addresses, tcp_url
+from parsl.addresses import tcp_url
 
+from .addresses import own_addresses
 from .channels import CLOSE, DATA, OPEN, PING, PING_S, PONG, Ends
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class Gateway:
         self._router.set_hwm(0)
         self._router.linger = 0
         port = self._router.bind_to_random_port(tcp_url(address or "*"))
-        self.addresses = [tcp_url(each, port) for each in ([address] if address else sorted(get_all_addresses()))]
+        self.addresses = [tcp_url(each, port) for each in ([address] if address else own_addresses())]
         self._stop_read, self._stop_write = os.pipe()
         self._thread = threading.Thread(target=self._run, name="qpu-gateway", daemon=True)
         self._thread.start()
