@@ -25,6 +25,7 @@ _HOME = {
         ["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable", "NoSlurm"], _WAIST
     ),
     "load_site": "conqure.sites",
+    "why_here": "conqure.why",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
 }
@@ -100,5 +101,6 @@ if TYPE_CHECKING:
     from .engines import Engine as Engine
     from .engines import open_engine as open_engine
     from .sites import load_site as load_site
+    from .why import why_here as why_here
 
     __version__: str

@@ -38,6 +38,11 @@ class Wait:
     reasons: tuple[str, ...]
     next_step: str = ""
 
+    @property
+    def sentence(self) -> str:
+        tasks = "1 task waits" if self.tasks == 1 else f"{self.tasks} tasks wait"
+        return f"{tasks} for {self.name!r}: {' '.join(self.reasons)}"
+
 
 @dataclass(frozen=True)
 class Program:
@@ -64,9 +69,13 @@ def why() -> list[Program]:
 
 
 def why_here() -> list[str]:
-    """The reasons why tasks of this process wait, in sentences."""
+    """Why tasks of this process wait, in sentences; empty where nothing waits for Slurm.
+
+    >>> conqure.why_here()
+    ["6 tasks wait for 'ion0': Job 17 waits: what it asks for is used by other jobs (Resources). …"]
+    """
     mine = [_program(told) for told in ledgers() if told["pid"] == os.getpid()]
-    return [reason for program in mine for wait in program.waits for reason in wait.reasons]
+    return [wait.sentence for program in mine for wait in program.waits if wait.tasks]
 
 
 def why_job(job_id: str) -> str:

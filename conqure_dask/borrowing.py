@@ -21,6 +21,7 @@ from qpu_executors import QPU, ConqureError, DeviceLost, Entry, QuantumResult, Q
 from .leases import Lease, LeaseDesk, lost
 
 LINGER_S = 30.0  # a QPU with nothing to do is kept this long; if somebody else wants it, not at all
+LINGER_IN_JOBS_S = 2.0  # where a job that stands idle is given back to people who do not use Dask
 TURN_S = 0.1  # a QPU with work of ours is kept this long while others wait for it
 QUICK_S = 0.25  # where circuits take less, the next one is sent while one runs: the QPU does not wait for us
 
@@ -282,6 +283,11 @@ class BorrowedQPUs:
             self._changed.notify_all()
         for entry in hopeless:
             if entry.item.start():
-                entry.item.future.set_exception(
-                    DeviceLost(f"no QPU came for {entry.device_id!r}: {type(error).__name__}: {error}")
-                )
+                entry.item.future.set_exception(_not_had(entry, error))
+
+
+def _not_had(entry: Entry, error: BaseException) -> ConqureError:
+    """Why a task gets no QPU: what was refused for good as it was said, anything else as a loss that may pass."""
+    if isinstance(error, ConqureError) and not error.transient:
+        return type(error)(str(error))
+    return DeviceLost(f"no QPU came for {entry.device_id!r}: {type(error).__name__}: {error}")

@@ -12,10 +12,11 @@ from typing import Any
 import dask
 from distributed import Nanny, Scheduler, Security, SpecCluster
 from distributed.deploy import Cluster
+from distributed.utils import get_ip, get_ip_interface
 
 from qpu_executors import QPU, ConqureError, Site
 
-from .resources import offered
+from .resources import Resources, offered
 from .scheduler import DaskQPUs
 from .security import temporary_security
 from .spawning import leave_out_the_script
@@ -42,7 +43,20 @@ NOWHERE = "127.0.0.1:0"
 class QPUCluster(SpecCluster):
     """A `distributed.SpecCluster` that knows its site; `cluster` makes one."""
 
-    site: Site
+    def __init__(
+        self,
+        site: Site,
+        workers: dict[str, Any],
+        scheduler: dict[str, Any],
+        *,
+        expected: Mapping[str, Resources] | None = None,
+        **options: Any,
+    ) -> None:
+        self.site = site
+        expected = expected or {name: spec["options"]["resources"] for name, spec in workers.items()}
+        self.qpu_plugin = DaskQPUs(expected)
+        scheduler = {**scheduler, "options": {**scheduler["options"], "plugins": [self.qpu_plugin]}}
+        super().__init__(workers, scheduler, **options)
 
     def _update_worker_status(self, op: str, msg: Any) -> None:
         """Only take note of a lost worker: its nanny is starting it again.
@@ -65,15 +79,17 @@ def cluster(
     worker_class: Any = Nanny,
     worker_options: Mapping[str, Any] | None = None,
 ) -> QPUCluster:
-    """Start a Dask cluster on this machine: one process per slot of each QPU, and processes for classical tasks.
+    """Start a Dask cluster: a worker for each slot of each QPU, and workers for classical tasks.
 
-    A QPU worker opens its QPU when it starts and keeps it; a crashed one is started again. All processes end with this
-    one, ``kill -9`` included.
+    They are processes of this machine; where the site has groups, jobs of Slurm, which come and go with the work
+    (`SlurmQPUCluster`). A QPU worker opens its QPU when it starts and keeps it; a lost one is started again. All
+    processes and jobs end with this one, ``kill -9`` included.
 
     Args:
         site: a site, its name or its file; by default the site to use here (`Site.load`).
-        cpu_workers: classical worker processes; by default as many as the site says, with one thread each.
-        cpu_threads: threads in each of them.
+        cpu_workers: classical worker processes of this machine; by default as many as the site says, with one thread
+            each, and none where jobs do that work.
+        cpu_threads: threads in each of them, and in those of jobs.
         security: TLS with temporary certificates (default), a `distributed.Security`, or False for none: then every
             user of this machine can run code as you.
         dashboard_address: e.g. ``"127.0.0.1:8787"``; the default is no dashboard.
@@ -90,35 +106,28 @@ def cluster(
     leave_out_the_script()
     site = Site.load(site)
     security = temporary_security() if security is True else security or Security()
-    n_cpu = site.cpu_workers if cpu_workers is None else cpu_workers
-    options = {"host": "127.0.0.1", "security": security, "silence_logs": silence_logs, "protocol": _protocol(security)}
+    here = {"host": address_of(site), "security": security, "protocol": _protocol(security)}
     own = {"env": worker_environment(site), "dashboard": False, "dashboard_address": NOWHERE}
-    common = {**options, **own, **(worker_options or {})}
+    common = {**here, "silence_logs": silence_logs, **own, **(worker_options or {})}
+    n_cpu = (0 if site.classical_groups else site.cpu_workers) if cpu_workers is None else cpu_workers
     workers = worker_spec(site, n_cpu, cpu_threads, {"memory_limit": memory_limit}, worker_class, common)
-    expected = [spec["options"]["resources"] for spec in workers.values()]
-    scheduler = {
-        "cls": Scheduler,
-        "options": {
-            **{name: options[name] for name in ("host", "security", "protocol")},
-            "port": 0,
-            "dashboard": dashboard_address is not None,
-            "dashboard_address": dashboard_address or NOWHERE,
-            "plugins": [DaskQPUs(expected)],
-        },
-    }
-    config = CONFIG | ({} if dashboard_address else NO_PAGES)
-    with dask.config.set(config), _plain_errors():
-        made = QPUCluster(workers, scheduler, security=security, silence_logs=silence_logs, name=f"conqure-{site.name}")
-    made.site = site
-    return made
+    pages = {"dashboard": dashboard_address is not None, "dashboard_address": dashboard_address or NOWHERE}
+    scheduler = {"cls": Scheduler, "options": {**here, "port": 0, **pages}}
+    rest = {"security": security, "silence_logs": silence_logs, "name": f"conqure-{site.name}"}
+    with dask.config.set(CONFIG | ({} if dashboard_address else NO_PAGES)), _plain_errors():
+        if site.groups:
+            from .slurm import SlurmQPUCluster  # dask-jobqueue, which only sites with jobs need
+
+            return SlurmQPUCluster(site, workers, scheduler, threads=cpu_threads, **rest)
+        return QPUCluster(site, workers, scheduler, **rest)
 
 
 def worker_spec(
     site: Site, cpu_workers: int, cpu_threads: int, cpu_options: Mapping[str, Any], worker_class: Any, common: Any
 ) -> dict[str, Any]:
-    """The workers of a site as `distributed.SpecCluster` takes them: a name, a class and its options for each."""
+    """A site's workers on this machine as `distributed.SpecCluster` takes them: name, class and options of each."""
     spec = {}
-    for qpu in site.qpus:
+    for qpu in site.qpus_of(""):
         for slot in range(qpu.slots):
             options = {"nthreads": 1, "resources": offered(qpu), "memory_limit": 0, "plugins": (HoldQPU(qpu),)}
             spec[_worker_name(qpu, slot)] = {"cls": worker_class, "options": {**options, **common}}
@@ -126,6 +135,16 @@ def worker_spec(
         options = {"nthreads": cpu_threads, "resources": {"CPU": cpu_threads}, "plugins": (QuickWorker(),)}
         spec[f"cpu{number}"] = {"cls": worker_class, "options": {**options, **cpu_options, **common}}
     return spec
+
+
+def address_of(site: Site) -> str:
+    """Where the scheduler listens: on this machine only, or where jobs of Slurm reach it."""
+    if not site.groups:
+        return "127.0.0.1"
+    for name in filter(None, (group.interface for group in site.groups)):
+        with contextlib.suppress(ValueError):  # a login node may lack the network between the nodes
+            return str(get_ip_interface(name))
+    return str(get_ip())
 
 
 def worker_environment(site: Site) -> dict[str, str]:

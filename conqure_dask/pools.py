@@ -14,7 +14,7 @@ from distributed import Client
 from qpu_executors import QPU, QuantumTask, Site, run, select
 from qpu_executors.futures import when_ready
 
-from .borrowing import LINGER_S, BorrowedQPUs
+from .borrowing import LINGER_IN_JOBS_S, LINGER_S, BorrowedQPUs
 from .calls import call_beside_qpu, is_task
 from .clusters import cluster
 from .priorities import dask_priority
@@ -24,7 +24,7 @@ from .tasks import TaskSubmitter
 
 
 def pool(
-    client: Client, device: str = "any", *, leases: bool = True, retries: int = 0, linger_s: float = LINGER_S
+    client: Client, device: str = "any", *, leases: bool = True, retries: int = 0, linger_s: float | None = None
 ) -> QPUPool:
     """A standard-library executor over the QPU workers of a Dask cluster.
 
@@ -36,9 +36,10 @@ def pool(
         client: of a cluster made by `cluster`, or of any with workers like its own.
         device: the QPUs this pool uses, a name or a selector.
         leases: the pool borrows QPUs from Dask and sends circuits over connections of its own (0.3 ms instead of 5 to
-            12); each is given back when there is nothing to do for ``linger_s`` seconds, or, every 0.1 s, when other
-            Dask tasks wait for it. False makes every circuit a Dask task, for clients that workers can't connect to;
-            Dask then repeats circuits that were lost with a worker, and their results say so.
+            12); each is given back when there is nothing to do for ``linger_s`` seconds (30; 2 where jobs of Slurm
+            hold the QPUs), or, every 0.1 s, when other Dask tasks wait for it. False makes every circuit a Dask task,
+            for clients that workers can't connect to; Dask then repeats circuits that were lost with a worker, and
+            their results say so.
         retries: how often a task is repeated when its worker is lost or its device reports a transient fault; the
             result then has ``metadata["attempts"]``. The default 0 leaves that decision to you.
 
@@ -51,6 +52,9 @@ def pool(
     if client.asynchronous:
         raise TypeError("a pool waits in threads and needs an ordinary client: Client(cluster), not asynchronous=True.")
     qpus = select(device, qpus_of_client(client), "this Dask cluster")
+    if linger_s is None:
+        site = getattr(client.cluster, "site", None)
+        linger_s = LINGER_IN_JOBS_S if site is not None and site.groups else LINGER_S
     return QPUPool(client, qpus, device, leases, retries, linger_s)
 
 

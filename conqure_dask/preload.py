@@ -6,15 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 
 import click
-from distributed import Worker
+from distributed import Worker, proctitle
 
-from qpu_executors import QPU, ConqureError
+from qpu_executors import QPU
 
+from .ending import end_on_sigterm
 from .resources import offered
 from .worker import HoldQPU, QuickWorker, qpu_as_json, qpu_from_json
+
+NODE = "slurm-node"  # what a worker tells the scheduler about itself when it joins
 
 
 def worker_arguments(qpu: QPU | None, name: str, nthreads: int = 1) -> list[str]:
@@ -33,13 +38,19 @@ def worker_arguments(qpu: QPU | None, name: str, nthreads: int = 1) -> list[str]
 @click.command()
 @click.option("--qpu", default=None, help="the QPU this worker holds, as JSON")
 async def dask_setup(worker: Worker, qpu: str | None) -> None:
-    """Dask calls this when the worker has started. A worker whose QPU does not open ends."""
+    """Dask calls this when the worker starts. One whose QPU does not open ends, with its driver's message."""
     os.environ["CONQURE_WORKER"] = "dask"
-    if qpu is None:
-        await worker.plugin_add(QuickWorker(), catch_errors=False)
-        return
-    try:
-        await worker.plugin_add(HoldQPU(qpu_from_json(qpu)), catch_errors=False)
-    except ConqureError as error:
-        await worker.close(nanny=True, reason=str(error))
-        raise
+    if "SLURM_JOB_ID" in os.environ:
+        _keep_a_plain_name()
+        worker.startup_information[NODE] = lambda _: os.environ.get("SLURMD_NODENAME")
+    plugin = HoldQPU(qpu_from_json(qpu)) if qpu else QuickWorker()
+    end_on_sigterm(worker, plugin)
+    # Not `plugin_add`: Dask only logs what is raised here, and the worker would join without its QPU.
+    worker._pending_plugins = (*worker._pending_plugins, plugin)
+
+
+def _keep_a_plain_name() -> None:
+    """Slurm without cgroups does not find a process with a space in its name, to end it; Dask would give it one."""
+    proctitle.setproctitle_mod = None
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text("dask-worker")

@@ -46,6 +46,15 @@ def wanted(device_id: str) -> Resources:
     return asked
 
 
+def suits(offer: Mapping[str, float], asked: Mapping[str, float]) -> bool:
+    """Whether a worker that offers this can run a task that asks for that.
+
+    >>> suits({"CPU": 4}, {"CPU": 0}), suits({"QPU": 1, "qubits": 5}, {"QPU": 1, "qubits": 7})
+    (True, False)
+    """
+    return all(offer.get(resource, -1) >= amount for resource, amount in asked.items())
+
+
 def qpus_of(offers: Iterable[Mapping[str, float]]) -> list[QPU]:
     """The QPUs behind the resources of some workers; workers that hold the same QPU are its slots."""
     found: dict[str, QPU] = {}

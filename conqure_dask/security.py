@@ -8,7 +8,9 @@ these take a millisecond.
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from distributed import Security
 
@@ -22,6 +24,24 @@ def temporary_security() -> Security:
     certificate, key = _self_signed()
     files = {f"tls_{role}_{what}": text for role in _ROLES for what, text in (("cert", certificate), ("key", key))}
     return Security(require_encryption=True, tls_ca_file=certificate, **files)
+
+
+def write_keys(security: Security, folder: Path) -> dict[str, str]:
+    """What workers in jobs need to prove who they are, as options of `dask worker`: each names a file.
+
+    Certificates that live in memory are written to ``folder``, which nobody else can read. A command line everybody
+    can.
+    """
+    options = {}
+    for role, value in security.get_tls_config_for_role("worker").items():
+        name = f"tls-{role.replace('_', '-')}"
+        if value is None or role == "ciphers":  # `dask worker` has no option for those
+            continue
+        options[name] = str(folder / f"{name}.pem") if "\n" in value else value
+        if "\n" in value:
+            with open(os.open(options[name], os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(value)
+    return options
 
 
 def _self_signed() -> tuple[str, str]:

@@ -20,6 +20,7 @@ from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tenso
 from .channel import Channel
 from .scheduler import INTERVAL_S
 
+LEAVE = "conqure-leave"  # the scheduler's message that this worker will be ended soon, when nothing runs here
 CLOSE_S = 3.0  # a circuit that still runs when the worker ends gets this long; the nanny kills it after 4 s
 
 
@@ -51,6 +52,8 @@ class HoldQPU(QuickWorker):
         self._waiting: set[Any] = set()
         self._lent: Channel | None = None
         self._closing = False
+        self._leaving = False
+        worker.stream_handlers[LEAVE] = self.leave
         self._security = worker.security
         self._tls: ssl.SSLContext | None = None
         self._stack = contextlib.ExitStack()
@@ -77,10 +80,16 @@ class HoldQPU(QuickWorker):
         elif start == "constrained":
             self._waiting.discard(key)
 
+    def leave(self) -> None:
+        """A QPU on loan is asked for: its client gives it back between two circuits, and gets another elsewhere."""
+        self._leaving = True
+        if self._lent is not None:
+            self._lent.wake()
+
     @property
     def wanted(self) -> bool:
-        """Whether other Dask tasks wait for this QPU."""
-        return bool(self._waiting)
+        """Whether other Dask tasks wait for this QPU, or it is to be given back for good."""
+        return self._leaving or bool(self._waiting)
 
     @property
     def closing(self) -> bool:
@@ -123,4 +132,4 @@ def qpu_as_json(qpu: QPU) -> str:
 
 def qpu_from_json(text: str) -> QPU:
     values = json.loads(text)
-    return QPU(**{**values, "tags": tuple(values.get("tags", ()))})
+    return QPU(**{**values, **{name: tuple(values.get(name, ())) for name in ("tags", "directives")}})

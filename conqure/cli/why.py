@@ -52,10 +52,7 @@ def _print(program: Program) -> None:
     head = f"{program.command} (process {program.pid}, {program.engine}, site {program.site})"
     typer.echo(paint(head, bold=True))
     for wait in program.waits:
-        tasks = (
-            f"{wait.tasks} task{'s' if wait.tasks != 1 else ''} wait{'s' if wait.tasks == 1 else ''} for {wait.name}"
-        )
-        typer.echo(f"  {tasks}: {' '.join(wait.reasons)}")
+        typer.echo(f"  {wait.sentence}")
         if wait.next_step:
             typer.echo(f"            {wait.next_step}")
     if not program.waits:

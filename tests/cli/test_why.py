@@ -38,9 +38,9 @@ def test_a_slurm_that_cannot_be_asked_is_a_reason_not_an_error(conqure, ledger):
     assert done.code == 0
     _, first, second = done.out.splitlines()
     assert first.startswith(
-        "  1 task waits for ion0: 'squeue' is not on PATH, so this machine is no login node of Slurm."
+        "  1 task waits for 'ion0': 'squeue' is not on PATH, so this machine is no login node of Slurm."
     )
-    assert second.startswith("  3 tasks wait for cpu: ")
+    assert second.startswith("  3 tasks wait for 'cpu': ")
 
 
 def test_what_slurm_refused_comes_first_and_also_without_tasks(conqure, ledger):

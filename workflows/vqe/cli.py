@@ -211,7 +211,6 @@ def _go(
 
     from .progress import show_progress
     from .solve import solve
-    from .waiting import why_slurm
 
     given, command, (path,) = context.params, context.command.name, folder.values()
     site = conqure.load_site(surroundings["site"])
@@ -234,7 +233,7 @@ def _go(
                 n_cpus=_classical_workers(engine),
                 about={"engine": engine.name, **about},
                 progress=show_progress(),
-                why=why_slurm if site.groups and engine.name != "threads" else None,
+                why=conqure.why_here if site.groups and engine.name != "threads" else None,
             )
     except BaseException as error:
         if (path / "run.json").exists():
