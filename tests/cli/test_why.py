@@ -62,4 +62,4 @@ def test_a_program_that_has_closed_its_engine_is_not_listed(conqure, folder):
 def test_a_job_cannot_be_asked_about_without_slurm(conqure):
     done = conqure("why", "4711")
     assert done.code == 1
-    assert done.err.startswith("SlurmError: 'squeue' is not on PATH")
+    assert done.err.startswith("NoSlurm: 'squeue' is not on PATH")
