@@ -148,9 +148,14 @@ class Block:
             child.drain()
 
 
+def _node_name() -> str:
+    """What Slurm calls this node, where it has a say; that may differ from the host's name."""
+    return os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+
+
 def _hello(role: str, block_id: str) -> dict[str, Any]:
     python = list(platform.python_version_tuple())
-    return {"role": role, "block_id": block_id, "host": socket.gethostname(), "python": python}
+    return {"role": role, "block_id": block_id, "host": _node_name(), "python": python}
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:

@@ -168,8 +168,6 @@ class BlockExecutor(BlockProviderExecutor, RepresentationMixin, UsageInformation
     def status(self) -> dict[str, JobStatus]:
         """As the provider says, but a block that did start and ended later is not a block that cannot start."""
         status: dict[str, JobStatus] = super().status()
-        if self._slurm is not None:
-            self._slurm.note_lost(status)
         for block_id, job in status.items():
             if job.state == JobState.FAILED and block_id in self.broker.connected_blocks:
                 status[block_id] = JobStatus(JobState.COMPLETED, f"ended with {job.exit_code}", job.exit_code)

@@ -79,6 +79,7 @@ class Broker:
         self._leases = Leases(qpus, aging_s)
         self._blocks: dict[str, list[Connection]] = {}
         self.connected_blocks: set[str] = set()  # every block that ever reported
+        self.nodes_of: dict[str, set[str]] = {}  # and from where
         self._last_words: dict[str, str] = {}
         self._spoken = threading.Condition()
         self._stopping = False
@@ -194,6 +195,7 @@ class Broker:
 
     def _serve(self, connection: Connection, hello: dict[str, Any]) -> None:
         if hello["role"] == "block":
+            self.nodes_of.setdefault(hello["block_id"], set()).add(hello["host"])
             self._serve_block(connection, hello["block_id"])
         else:
             self._serve_worker(connection, hello)

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,10 +177,11 @@ class GroupProvider(SlurmProvider):
                 self.scheduler_options = usual
         return self._submit(command, tasks_per_node, job_name)
 
-    def avoid(self, job_id: str) -> None:
+    def avoid(self, job_id: str, nodes: Collection[str]) -> None:
         """For a while, keep off the nodes of a job that went silent: Slurm may need minutes to see that one is dead."""
-        if (job := self.queue.jobs.get(job_id)) is not None and job.nodes and not job.ended:
-            self._avoided[job.nodes] = time.monotonic() + AVOID_S
+        job = self.queue.jobs.get(job_id)
+        if job is None or not job.ended:
+            self._avoided |= dict.fromkeys(nodes, time.monotonic() + AVOID_S)
 
     def _submit(self, command: str, tasks_per_node: int, job_name: str) -> str:
         try:
@@ -271,8 +272,8 @@ class ProviderPerQPU(ExecutionProvider, RepresentationMixin):
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
         return [self._owner[job_id].cancel([job_id])[0] for job_id in job_ids]
 
-    def avoid(self, job_id: str) -> None:
-        self._owner[job_id].avoid(job_id)
+    def avoid(self, job_id: str, nodes: Collection[str]) -> None:
+        self._owner[job_id].avoid(job_id, nodes)
 
     @property
     def label(self) -> str:

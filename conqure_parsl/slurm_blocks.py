@@ -62,6 +62,7 @@ class SlurmBlocks:
 
     def adapt(self) -> None:
         """Ask for the jobs that are needed, and give back those that stand idle."""
+        self.note_lost(self._executor._status)
         self._judge_the_ended()
         active = self._active()
         waiting = self._waiting(active)
@@ -82,7 +83,7 @@ class SlurmBlocks:
         for block_id in self._executor.broker.lost_blocks():
             if block_id in status and status[block_id].state not in TERMINAL_STATES:
                 job_id = self._executor.blocks_to_job_id[block_id]
-                self._provider.avoid(job_id)
+                self._provider.avoid(job_id, self._executor.broker.nodes_of.get(block_id, ()))
                 self._provider.cancel([job_id])
                 status[block_id] = JobStatus(JobState.COMPLETED, f"Slurm job {job_id} was lost")
 
@@ -105,11 +106,10 @@ class SlurmBlocks:
 
     def _active(self) -> Counter[str]:
         """Blocks by QPU or group: submitted and not over."""
-        over = self._executor.broker.lost_blocks()
         return Counter(
             self._name_of[block_id]
             for block_id, status in list(self._executor._status.items())
-            if status.state not in TERMINAL_STATES and block_id in self._name_of and block_id not in over
+            if status.state not in TERMINAL_STATES and block_id in self._name_of
         )
 
     def _waiting(self, active: Counter[str]) -> dict[str, int]:

@@ -48,6 +48,7 @@ class Done:
 def folder(monkeypatch, tmp_path) -> Path:
     """The working folder: two circuits, and a site of QPUs that open at once."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
     (tmp_path / "bell.qasm").write_text(BELL)
     (tmp_path / "rotations.qasm").write_text(ROTATIONS)
     (tmp_path / "lab.toml").write_text(

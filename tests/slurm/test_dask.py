@@ -27,7 +27,7 @@ from qpu_executors.testing import BELL
 from .conftest import Slurm
 from .sites import site_on, start_program
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def site(folder: Path, **settings: Any) -> Site:

@@ -16,11 +16,8 @@ import parsl
 import pytest
 from parsl.dataflow.dflow import DataFlowKernel
 
-from conqure import open_engine
 from conqure_parsl import ParslPool, parsl_config, pool, quantum_app
-from conqure_parsl.executor import CPUExecutor, QPUExecutor
-from conqure_parsl.slurm import GroupProvider, job_scripts
-from qpu_executors import QPU, DeviceError, Group, NoSlurm, QuantumTask, Site, SlurmError, run
+from qpu_executors import QuantumTask, Site, SlurmError, run
 from qpu_executors.slurm import client
 from qpu_executors.slurm.options import co_allocation
 from qpu_executors.testing import BELL
@@ -28,7 +25,7 @@ from qpu_executors.testing import BELL
 from .conftest import Slurm
 from .sites import site_on, start_program
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @contextmanager
@@ -284,47 +281,6 @@ def test_a_task_that_waits_can_be_asked_why(slurm: Slurm, tmp_path: Path) -> Non
             assert executor_of(dfk).why() == []
     finally:
         slurm.sim("resume", "q1")
-
-
-# Without Slurm
-
-
-def test_a_machine_without_slurm_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with loaded(site_on(tmp_path)) as dfk, pytest.raises(NoSlurm, match="no login node of Slurm.*conqure sites list"):
-        pool(dfk).submit(run, bell()).result(timeout=10)
-
-
-def test_a_qpu_that_jobs_hold_is_not_opened_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    refusal = pytest.raises(DeviceError, match="only a job of Slurm may open it.*Use the engine 'parsl' or 'dask'")
-    with refusal, open_engine("threads", site_on(tmp_path)) as engine:
-        engine.qpus.submit(run, bell()).result()
-
-
-def test_the_scripts_of_a_site_are_shown_without_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    site = site_on(tmp_path)
-    monkeypatch.setenv("PATH", "/nowhere")
-    scripts = job_scripts(site)
-    assert list(scripts) == ["ion0", "sc0", "cloud0", "cpu"]
-    assert "#SBATCH --gres=qpu:ion:1" in scripts["ion0"]
-    assert "--licenses=qpu_cloud:1" in scripts["cloud0"]
-    assert "#SBATCH --mem=500M" in scripts["cpu"]
-    assert "conqure_parsl.block" in scripts["cpu"]
-
-
-def test_the_configuration_has_an_executor_for_all_qpus_and_one_for_each_group(tmp_path: Path) -> None:
-    quantum, cpu = parsl_config(site_on(tmp_path, jobs=3)).executors
-    assert isinstance(quantum, QPUExecutor)
-    assert isinstance(cpu, CPUExecutor)
-    assert [qpu.device_id for qpu in quantum.qpus] == ["ion0", "sc0", "cloud0"]
-    assert (cpu.label, cpu.workers, quantum.classical) == ("cpu", 6, cpu)
-
-
-def test_a_provider_is_one_of_parsls_own() -> None:
-    group = Group("quantum", "quantum", walltime="1-02:00:30", nodes=4)
-    provider = GroupProvider(group, QPU("ion0", "emulated", 11, reach="gres", resource="qpu:1"))
-    assert (provider.walltime, provider.nodes_per_block, provider.max_blocks) == ("26:00:30", 1, 1)
 
 
 def test_nothing_is_left_of_the_programs(slurm: Slurm) -> None:

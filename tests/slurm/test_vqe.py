@@ -21,7 +21,7 @@ from conqure.workflows.vqe.optimizers import make_optimizer
 from .conftest import Slurm
 from .sites import site_on
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 engines = pytest.mark.parametrize("engine", ["parsl", "dask"])
 OPTIONS = ("--device", "tag:ion", "--starts", "3", "--seed", "7", "--optimizer", "spsa", "--iterations", "6")
