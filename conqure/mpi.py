@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 
 from qpu_executors.errors import MissingPackage
+from qpu_executors.site import Site
+
+from .serving import names
 
 VARIABLE = "OPENMPQ_MPIRUN"
 LAUNCHERS = ("mpirun", "mpiexec", "srun")
@@ -21,9 +26,9 @@ def as_ranks(n: int, program: Sequence[str], listen: str) -> list[str]:
         MissingPackage: there is no launcher.
     """
     words = launcher()
-    names = ["OPENMPQ_POOL", *(["OPENMPQ_TOKEN_FILE"] if listen.startswith("tcp") else [])]
-    names += sorted(name for name in os.environ if name.startswith("OPENMPQ_") and name not in names)
-    exports = [word for name in names for word in ("-x", name)] if _is_open_mpi(words[0]) else []
+    told = names(listen)
+    told += sorted(name for name in os.environ if name.startswith("OPENMPQ_") and name not in told)
+    exports = [word for name in told for word in ("-x", name)] if _is_open_mpi(words[0]) else []
     return [*words, "-n", str(n), *exports, *program]
 
 
@@ -44,6 +49,37 @@ def launcher() -> list[str]:
     )
 
 
+def where_to_listen(command: Sequence[str], site: Site) -> str:
+    """Where the bridge to a program listens, if nobody says: on the network if ranks may be on other nodes.
+
+    Then it is on the interface that the site's groups name, else at the address of this machine's name. For one
+    machine it is a Unix socket.
+
+    Args:
+        command: what is started, with its launcher.
+
+    >>> where_to_listen(["./vqe"], Site.load("laptop"))
+    'unix'
+    """
+    by_srun = bool(command) and os.path.basename(command[0]) == "srun"
+    if not by_srun and os.environ.get("SLURM_JOB_NUM_NODES", "1") == "1":
+        return "unix"
+    interface = next((group.interface for group in site.groups if group.interface), "")
+    return f"tcp:{interface or _own_address()}:0"
+
+
+def _own_address() -> str:
+    """An address that other nodes reach: not the loopback that some systems give their own name."""
+    with contextlib.suppress(OSError):
+        address = socket.gethostbyname(socket.gethostname())
+        if not address.startswith("127."):
+            return address
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outward:
+        outward.connect(("192.0.2.1", 9))  # sends nothing: the kernel says from which address it would
+        return str(outward.getsockname()[0])
+    return "127.0.0.1"
+
+
 def advice(listen: str) -> Iterator[str]:
     """What is allowed, but hardly meant."""
     n = os.environ.get("OMPI_COMM_WORLD_SIZE") or os.environ.get("PMI_SIZE") or "1"
@@ -53,7 +89,7 @@ def advice(listen: str) -> Iterator[str]:
     if nodes != "1" and not listen.startswith("tcp"):
         yield (
             f"this job has {nodes} nodes, and a Unix socket is for this one only. "
-            "For programs on the others: --listen tcp:$(hostname):0"
+            "For programs on the others leave --listen out, or say: --listen tcp:$(hostname):0"
         )
 
 

@@ -33,8 +33,13 @@ class Served:
     def variables(self) -> dict[str, str]:
         """What a program needs in its environment."""
         environment = self.bridge.environment()
-        names = ["OPENMPQ_POOL", *(["OPENMPQ_TOKEN_FILE"] if self.bridge.address.startswith("tcp:") else [])]
-        return {name: environment[name] for name in names}
+        return {name: environment[name] for name in names(self.bridge.address)}
+
+
+def names(address: str) -> list[str]:
+    """The variables that tell a program of a pool that listens there."""
+    on_tcp = ["OPENMPQ_TOKEN_FILE", "OPENMPQ_RELAY"] if address.startswith("tcp") else []
+    return ["OPENMPQ_POOL", *on_tcp]
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 >>> with conqure.open_engine("threads") as engine, openmpq_runtime.serve(engine.qpus) as bridge:
 ...     subprocess.run(["./vqe"], env=bridge.environment())
 
-The library the programs are linked with is C++ (``src/``); here is the bridge it talks to. Names load on first use.
+The library that programs are linked with is C++ (``src/``); here is the bridge it talks to, and `connect`, for ranks of
+mpi4py. Names load on first use.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "serve": "bridge",
     "Bridge": "bridge",
+    "connect": "remote",
+    "RemotePool": "remote",
+    "Unreachable": "link",
     "Observer": "tally",
     "Tally": "tally",
     "run_script": "scripts",
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from .bridge import serve as serve
     from .installation import library as library
     from .installation import prefix as prefix
+    from .link import Unreachable as Unreachable
+    from .remote import RemotePool as RemotePool
+    from .remote import connect as connect
     from .scripts import run_script as run_script
     from .tally import Observer as Observer
     from .tally import Tally as Tally

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
 import socket
+import struct
 import tempfile
 from pathlib import Path
 
 from qpu_executors.errors import InvalidAddress
 
+from . import node
+
+_SIOCGIFADDR = 0x8915  # Linux's number for: the address of an interface
 MAX_UNIX_PATH = 107  # bytes; sun_path holds one more for the end
-_USAGE = "Use unix:/path/of/socket, or tcp:HOST:PORT with port 0 for any that is free."
+_USAGE = "Use unix:/path/of/socket, or tcp:HOST:PORT; HOST may be a network interface, and port 0 is any that is free."
 
 
 class Listener:
     """A listening socket, what to call it, and what clients need to know.
 
     Args:
-        address: ``unix:/path``, ``tcp:HOST:PORT``, ``unix`` or ``tcp`` for defaults; None is ``unix``.
+        address: ``unix:/path``, ``tcp:HOST:PORT``, ``unix`` or ``tcp`` for defaults; None is ``unix``. HOST
+            may be a network interface of this machine: ``tcp:ib0:0``.
         token: for TCP; None makes a random one.
 
     Attributes:
@@ -82,13 +88,19 @@ class Listener:
         host, _, port = place.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InvalidAddress(f"'tcp:{place}' is not an address. {_USAGE}")
+        if host in (name for _, name in socket.if_nameindex()):
+            host = address_on(host)
         try:
             self.socket = socket.create_server((host, int(port)), backlog=1024)
         except OSError as error:
             raise InvalidAddress(f"cannot listen at tcp:{place}: {error.strerror or error}. {_USAGE}") from error
         token = token or secrets.token_hex(32)
         self.address, self.token = f"tcp:{host}:{self.socket.getsockname()[1]}", token.encode()
-        self.variables = {"OPENMPQ_POOL": self.address, "OPENMPQ_TOKEN_FILE": str(self._token_file(token))}
+        self.variables = {
+            "OPENMPQ_POOL": self.address,
+            "OPENMPQ_TOKEN_FILE": str(self._token_file(token)),
+            node.VARIABLE: node.command(),
+        }
 
     def _token_file(self, token: str) -> Path:
         """In the home folder, which the nodes of a cluster share; else where temporary files go."""
@@ -101,6 +113,26 @@ class Listener:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(token + "\n")
         return path
+
+
+def address_on(interface: str) -> str:
+    """This machine's IPv4 address on a network interface.
+
+    Raises:
+        InvalidAddress: there is none; the text lists the interfaces.
+
+    >>> address_on("lo")
+    '127.0.0.1'
+    """
+    with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as any_socket:
+        try:
+            request = struct.pack("256s", os.fsencode(interface)[:15])
+            return socket.inet_ntoa(fcntl.ioctl(any_socket.fileno(), _SIOCGIFADDR, request)[20:24])
+        except OSError:
+            names = ", ".join(sorted(name for _, name in socket.if_nameindex()))
+            raise InvalidAddress(
+                f"this machine has no network interface {interface!r} with an IPv4 address. It has: {names}."
+            ) from None
 
 
 def _remove_stale(path: Path) -> None:

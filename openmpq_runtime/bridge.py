@@ -87,7 +87,12 @@ def serve(
 
 
 class Bridge:
-    """A served pool; see `serve`."""
+    """A served pool; see `serve`.
+
+    Attributes:
+        n_accepted: connections that were made to it: one by each relay, and one by each thread of a program without.
+        nodes: the names of the nodes that had a relay.
+    """
 
     def __init__(
         self,
@@ -110,6 +115,7 @@ class Bridge:
         self._gone: OrderedDict[str, Client] = OrderedDict()
         self._connections: set[Connection] = set()
         self.closed = False
+        self.n_accepted, self.nodes = 0, set[str]()
         self._thread = threading.Thread(target=self._accept, name="openmpq-bridge", daemon=True)
         self._thread.start()
 
@@ -145,6 +151,29 @@ class Bridge:
             client.connect(outbox)
             return client
 
+    def welcome(self, accepted: socket.socket, through: Connection | None = None) -> None:
+        """Start the thread of a connection. One too many is told so, if there are not too many of those as well.
+
+        Args:
+            through: the node's connection that it comes through; that one has proved the token.
+        """
+        with self._lock:
+            n_connections = len(self._connections)
+            if self.closed or n_connections >= 2 * self._max_connections:
+                return accepted.close()
+            text = (
+                f"the bridge has {self._max_connections} connections, its limit. Close some, or raise max_connections."
+            )
+            refusal = wire.Refusal(text, "limit") if n_connections >= self._max_connections else None
+            connection = Connection(self, accepted, None if through else self._listener.token, refusal)
+            self._connections.add(connection)
+            self.n_accepted += through is None
+        try:
+            connection.start()
+        except RuntimeError:  # no more threads
+            connection.close()
+            raise
+
     def forget(self, connection: Connection) -> None:
         with self._lock:
             self._connections.discard(connection)
@@ -177,30 +206,12 @@ class Bridge:
         while not self.closed:
             try:
                 if arrival.poll(SWEEP_S * 1000):
-                    self._welcome(self._listener.socket.accept()[0])
+                    self.welcome(self._listener.socket.accept()[0])
             except (OSError, RuntimeError) as error:
                 if not self.closed:
                     log.warning("the bridge cannot accept a connection: %s", error)
                     time.sleep(SWEEP_S)  # most likely out of file descriptors, or of threads
             self._sweep()
-
-    def _welcome(self, accepted: socket.socket) -> None:
-        """Start the thread of a connection. One too many is told so, if there are not too many of those as well."""
-        with self._lock:
-            n_connections = len(self._connections)
-            if self.closed or n_connections >= 2 * self._max_connections:
-                return accepted.close()
-            text = (
-                f"the bridge has {self._max_connections} connections, its limit. Close some, or raise max_connections."
-            )
-            refusal = wire.Refusal(text, "limit") if n_connections >= self._max_connections else None
-            connection = Connection(self, accepted, self._listener.token, refusal)
-            self._connections.add(connection)
-        try:
-            connection.start()
-        except RuntimeError:  # no more threads
-            connection.close()
-            raise
 
     def _sweep(self) -> None:
         """Give up clients that have been gone for too long, and connections that do not say who they are."""

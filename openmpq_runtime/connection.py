@@ -22,6 +22,7 @@ from .answers import answer_to, as_observed, outcome_of
 from .clients import Client, Request
 from .outbox import Outbox
 from .scripts import read_script
+from .trunk import Trunk
 
 if TYPE_CHECKING:
     from .bridge import Bridge
@@ -64,7 +65,12 @@ class Connection(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._serve(self._greet())
+            self._admit()
+            first = self._first()
+            if first.get("is") == "node":
+                self._carry(wire.check_node(first))
+            else:
+                self._serve(self._greet(wire.check_hello(first)))
         except (EOFError, OSError, NotOneOfUs):
             pass  # the program has ended, or was never one of ours
         except wire.Refusal as refusal:
@@ -83,16 +89,35 @@ class Connection(threading.Thread):
             while self._socket.recv(1 << 16) and time.monotonic() < patience:
                 pass
 
-    def _greet(self) -> Client:
-        """Whose connection this is."""
-        bridge = self._bridge
-        self._admit()
+    def _first(self) -> dict[str, Any]:
+        """The message that says who it is."""
         if self._refusal is not None:
             raise self._refusal
-        client_id = wire.check_hello(self._reader.message())
+        return self._reader.message()
+
+    def _welcome(self) -> None:
+        bridge = self._bridge
         self.greeted = True
         self._outbox.send(wire.welcome(bridge.server_id, bridge.qpus, bridge.scripts is not None, bridge.max_in_flight))
-        return bridge.connect(client_id, self._outbox)  # only now: no answer may come before the welcome
+
+    def _greet(self, client_id: str) -> Client:
+        """Whose connection this is."""
+        self._welcome()
+        return self._bridge.connect(client_id, self._outbox)  # only now: no answer may come before the welcome
+
+    def _carry(self, node: str) -> None:
+        """Be the connection of a node: each of its programs gets one of its own, within this process."""
+
+        def accept() -> socket.socket:
+            ours, theirs = socket.socketpair()
+            self._bridge.welcome(theirs, through=self)
+            return ours
+
+        self._bridge.nodes.add(node)
+        self._welcome()
+        with Trunk(self._socket, accept) as trunk:
+            while True:
+                trunk.serve()
 
     def _serve(self, client: Client) -> None:
         try:
@@ -147,7 +172,8 @@ class Connection(threading.Thread):
         if request is None:
             return
         try:
-            task = _task(client, message, number, self._programs[slot], "gates", message.get("rows"))
+            language = wire.language(message)
+            task = _task(client, message, number, self._programs[slot], language, message.get("rows"))
             future = self._bridge.pool.submit(run, task)
         except Exception as error:  # a bad task, an unknown device, a pool that is shut down
             return client.finish(request, wire.failed(number, error))

@@ -16,6 +16,7 @@ from qpu_executors.records import WIRE_VERSION, QuantumResult
 VERSION = 1
 MAX_FRAME = 64 * 2**20
 SLOTS = 64
+LANGUAGES = ("gates", "openqasm2", "openqasm3")  # text that is parsed, and nothing that could be executed
 _LENGTH = struct.Struct(">I")
 _CLIENT = re.compile(r"[0-9a-f]{32}")
 
@@ -74,18 +75,19 @@ def frame(body: bytes) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def _encode(message: dict[str, Any]) -> bytes:
+def encode(message: dict[str, Any]) -> bytes:
+    """A message as it travels, without its length."""
     return orjson.dumps(message)
 
 
 def welcome(server: str, qpus: list[QPU], scripts: bool, max_in_flight: int) -> bytes:
     listed = [[qpu.device_id, qpu.n_qubits, qpu.slots] for qpu in qpus]
     fields = {"qpus": listed, "scripts": scripts, "max_in_flight": max_in_flight}
-    return _encode({"is": "welcome", "openmpq": VERSION, "server": server, **fields})
+    return encode({"is": "welcome", "openmpq": VERSION, "server": server, **fields})
 
 
 def refused(refusal: Refusal) -> bytes:
-    return _encode({"is": "refused", "kind": refusal.refused_as, "text": str(refusal)})
+    return encode({"is": "refused", "kind": refusal.refused_as, "text": str(refusal)})
 
 
 def result(request: int, done: QuantumResult) -> bytes:
@@ -97,7 +99,7 @@ def result(request: int, done: QuantumResult) -> bytes:
 
 def arrays(request: int, returned: dict[str, Any]) -> bytes:
     """What `run_script` returned."""
-    body = _encode({"is": "arrays", "request": request, **returned})
+    body = encode({"is": "arrays", "request": request, **returned})
     return _within_limit(request, body, "the script's arrays are larger than 64 MiB. Return fewer numbers.")
 
 
@@ -111,23 +113,44 @@ def failed(request: int, error: BaseException, kind: str | None = None) -> bytes
     else:
         kind, text, transient = kind or "error", f"{type(error).__name__}: {error}", False
     text = text[:10_000].encode(errors="replace").decode()  # a file name may hold what UTF-8 does not
-    return _encode({"is": "failed", "request": request, "kind": kind, "text": text, "transient": transient})
+    return encode({"is": "failed", "request": request, "kind": kind, "text": text, "transient": transient})
+
+
+def check_node(message: dict[str, Any]) -> str:
+    """The name of the node that a relay speaks for; `Refusal` if it is not of our version."""
+    _check_version(message)
+    name = message.get("node")
+    if not isinstance(name, str) or not 0 < len(name) <= 256 or not name.isprintable():
+        raise Refusal("node must be 1 to 256 printable characters.")
+    return name
 
 
 def check_hello(message: dict[str, Any]) -> str:
     """The client's id; `Refusal` if this is no hello of our version."""
     if message.get("is") != "hello":
-        raise Refusal("the first message must be hello.")
+        raise Refusal("the first message must be hello, or node.")
+    _check_version(message)
+    client = message.get("client")
+    if not isinstance(client, str) or not _CLIENT.fullmatch(client):
+        raise Refusal("client must be 32 hex digits.")
+    return client
+
+
+def language(message: dict[str, Any]) -> str:
+    """The language of a program; `InvalidTask` for one that is not plain text."""
+    named = message.get("language", LANGUAGES[0])
+    if named not in LANGUAGES:
+        raise InvalidTask(f"a program's language is one of {', '.join(LANGUAGES)} here, not {str(named)[:40]!r}.")
+    return str(named)
+
+
+def _check_version(message: dict[str, Any]) -> None:
     if message.get("openmpq") != VERSION:
         raise Refusal(
             f"this bridge speaks version {VERSION} of the wire, the program's library {message.get('openmpq')!r}. "
             "Use the same CONQURE release on both sides.",
             "version",
         )
-    client = message.get("client")
-    if not isinstance(client, str) or not _CLIENT.fullmatch(client):
-        raise Refusal("client must be 32 hex digits.")
-    return client
 
 
 def whole(message: dict[str, Any], name: str, low: int, high: int = 2**53) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import conqure
+import openmpq_runtime
 import qpu_executors
 
 from .conftest import REPOSITORY
@@ -24,7 +25,7 @@ MAY_IMPORT = {
     "conqure_dask": {"qpu_executors"},
     "openmpq_runtime": {"qpu_executors"},
     "conqure": {"qpu_executors", "conqure_parsl", "conqure_dask", "openmpq_runtime"},
-    "conqure.workflows": {"qpu_executors", "conqure"},
+    "conqure.workflows": {"qpu_executors", "conqure", "openmpq_runtime"},  # the last for ranks: `connect`
 }
 
 # The command line alone reaches up, to offer the shipped workflow as a command, and only when that command is typed.
@@ -34,7 +35,7 @@ MAY_REACH_UP = {"conqure.cli"}
 # function that needs it. A name stands for the module and all modules below it.
 IS_ABOUT = {
     "conqure_parsl": {"parsl", "dill", "tblib", "zmq"},
-    "conqure_dask": {"dask", "distributed"},
+    "conqure_dask": {"dask", "dask_jobqueue", "distributed"},
     "conqure_dask.preload": {"click"},
     "openmpq_runtime.wire": {"orjson"},
     "conqure.cli": {"typer", "rich"},
@@ -50,6 +51,8 @@ IS_ABOUT = {
     "qpu_executors.translation.openqasm": {"qiskit"},
     "qpu_executors.translation.openqasm3": {"openqasm3"},
     "qpu_executors.translation.pennylane": {"pennylane"},
+    "conqure.workflows.mpi_vqe": {"numpy"},
+    "conqure.workflows.mpi_vqe.solver": {"scipy"},
     "conqure.workflows.vqe": {"numpy"},
     "conqure.workflows.vqe.arguments": {"typer"},
     "conqure.workflows.vqe.cli": {"typer"},
@@ -169,13 +172,13 @@ def test_the_front_door_opens_the_engines_only_inside_functions(imports: list[Im
 
 
 def test_a_workflow_is_written_with_public_names_only(imports: list[Import]) -> None:
-    public = {"conqure": set(conqure.__all__), "qpu_executors": set(qpu_executors.__all__)}
+    public = {module.__name__: set(module.__all__) for module in (conqure, openmpq_runtime, qpu_executors)}
     wrong = [
         found
         for found in imports
         if layer_of(found.importer) == "conqure.workflows"
         and not found.relative
-        and found.top in {"conqure", "qpu_executors"}
+        and found.top in public
         and not (found.name in public and (not found.symbol or found.symbol in public[found.name]))
     ]
     assert not wrong, "\n".join(map(str, wrong))

@@ -34,16 +34,21 @@ def openmpq_run(
         typer.Argument(metavar="PROGRAM [ARGUMENT]...", help="Without one the pool only serves.", show_default=False),
     ] = None,
     site: SiteOption = None,
-    engine: EngineOption = "threads",
+    engine: EngineOption = None,
     device: DeviceOption = "any",
     ranks: Annotated[
         int | None,
         typer.Option("--ranks", "-n", min=1, help="Start it as so many MPI ranks.", show_default=False),
     ] = None,
     listen: Annotated[
-        str,
-        typer.Option(metavar="ADDRESS", help="unix, unix:/PATH, or tcp:HOST:PORT (port 0: any) for other nodes."),
-    ] = "unix",
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="unix, unix:/PATH, or tcp:HOST:PORT for other nodes; HOST may be an interface, port 0 is any. "
+            "Default: tcp under srun and in jobs of several nodes, else unix.",
+            show_default=False,
+        ),
+    ] = None,
     scripts: Annotated[
         Path | None,
         typer.Option(
@@ -76,10 +81,14 @@ def openmpq_run(
       openmpq-run --device tag:ion --json run.json -- ./vqe -n 7
       openmpq-run -n 4 ./vqe_mpi                         four ranks share them; OPENMPQ_MPIRUN names the launcher
       openmpq-run mpirun -n 4 --bind-to none ./vqe_mpi   the same, with options of your own
-      openmpq-run --listen tcp:node17:0 srun ./vqe_mpi   ranks on other nodes
+      openmpq-run srun -n 64 ./vqe_mpi                   ranks on many nodes: one connection from each node
+      openmpq-run --listen tcp:ib0:0 srun ./vqe_mpi      the same, over this network interface
       openmpq-run --scripts ./scripts                    serve only
     """
-    from ..mpi import advice, as_ranks
+    from qpu_executors.site import Site
+
+    from ..engines import quickest_engine
+    from ..mpi import advice, as_ranks, launcher, where_to_listen
     from ..programs import CannotStart, Program, check_program, hearing
     from ..serving import serving
 
@@ -89,18 +98,21 @@ def openmpq_run(
     try:
         if words:
             check_program(words[0])
-            words = as_ranks(ranks, words, listen) if ranks else words
+        chosen = Site.load(site)
+        listen = listen or where_to_listen(launcher() if ranks else words, chosen)
+        words = as_ranks(ranks, words, listen) if ranks and words else words
         for line in advice(listen):
             _say(line)
         with (
             Program() as program,
             hearing(_leave, [signal.SIGTERM, signal.SIGHUP]),
-            serving(site, engine, device, listen, scripts) as served,
+            serving(chosen, engine or quickest_engine(chosen), device, listen, scripts) as served,
         ):
             code = program.run(words, served.bridge.environment()) if words else _serve_only(served)
             figures = served.tally.figures()
             if json:
                 about = {"program": words, "exit_code": code, "site": served.site.name, "engine": served.engine}
+                about |= {"connections": served.bridge.n_accepted, "nodes": sorted(served.bridge.nodes)}
                 json.write_text(json_.dumps(about | figures, indent=2) + "\n")
             if not quiet:
                 idle = words and code == 0 and not figures["tasks"] and not scripts  # of scripts nobody keeps count

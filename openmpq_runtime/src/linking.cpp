@@ -5,6 +5,7 @@
 #include <mutex>
 #include <thread>
 
+#include "relay.hpp"
 #include "sha256.hpp"
 
 namespace openmpq {
@@ -71,6 +72,39 @@ void read_counts(Result &result, const Json &answer) {
   result.run_s = answer["run_s"].number();
 }
 
+/// Through this node's relay, which is started if need be; nullptr if there is none.
+std::unique_ptr<Connection> through_relay(const std::string &client) {
+  static const std::optional<std::string> address = relay_address(settings());
+  if (!address)
+    return nullptr;
+  Settings through = settings();
+  through.pool = *address;
+  for (int attempt = 0; attempt < 3; ++attempt) { // one may end just when we connect to it
+    try {
+      return std::make_unique<Connection>(through, client);
+    } catch (const Unreachable &) {
+    } catch (const Lost &) {
+    }
+    if (!start_relay(settings(), *address))
+      break;
+  }
+  return nullptr;
+}
+
+void warn_without_relay() {
+  static std::atomic<bool> once{false};
+  if (!settings().relay.empty() && settings().pool.rfind("tcp:", 0) == 0 && !once.exchange(true))
+    warn("no relay on this node, so each thread connects to the pool by itself. To see why: $OPENMPQ_RELAY /tmp/relay");
+}
+
+std::unique_ptr<Connection> open_connection(const std::string &client) {
+  if (auto connection = through_relay(client))
+    return connection;
+  auto connection = std::make_unique<Connection>(settings(), client);
+  warn_without_relay();
+  return connection;
+}
+
 /// Returns what is wrong, or "".
 std::string write_back(const Json &returned, const Job &job) {
   for (const Job::Array &array : job.arrays) {
@@ -95,7 +129,7 @@ std::unique_ptr<Connection> connect(const std::string &client) {
   backoff().check();
   auto started = Clock::now();
   try {
-    auto connection = std::make_unique<Connection>(settings(), client);
+    auto connection = open_connection(client);
     remember(connection->qpus());
     return connection;
   } catch (const Unreachable &error) {

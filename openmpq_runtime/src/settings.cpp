@@ -68,6 +68,7 @@ Settings read() {
   Settings settings;
   settings.pool = text("OPENMPQ_POOL");
   settings.token = token();
+  settings.relay = text("OPENMPQ_RELAY");
   settings.offload = offload();
   settings.host_fallback = host_fallback();
   settings.append_devices = text("OPENMPQ_APPEND_DEVICES") == "1";

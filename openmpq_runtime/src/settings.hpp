@@ -11,6 +11,7 @@ enum class Offload { default_, mandatory, disabled }; // OMP_TARGET_OFFLOAD
 struct Settings {
   std::string pool;            // OPENMPQ_POOL: unix:/path or tcp:HOST:PORT; empty: none
   std::string token;           // OPENMPQ_TOKEN_FILE, or OPENMPQ_TOKEN
+  std::string relay;           // OPENMPQ_RELAY: the command that starts this node's relay to a pool on TCP; empty: none
   Offload offload;             // OMP_TARGET_OFFLOAD
   bool host_fallback;          // OPENMPQ_FALLBACK=host|none
   bool append_devices;         // OPENMPQ_APPEND_DEVICES=1

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import psutil
 import pytest
 import typer
 
-from conqure import MissingPackage, mpi
+from conqure import Group, MissingPackage, Site, mpi
 from conqure.cli.openmpq_run import app
 
 from .client import WireClient
@@ -411,7 +412,23 @@ def test_the_variable_names_the_launcher_and_its_options(monkeypatch: pytest.Mon
 def test_open_mpi_is_told_which_variables_go_to_other_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENMPQ_SHOTS", "10")
     words = mpi.as_ranks(2, ["./vqe"], "tcp:node17:0")
-    assert words[1:] == ["-n", "2", "-x", "OPENMPQ_POOL", "-x", "OPENMPQ_TOKEN_FILE", "-x", "OPENMPQ_SHOTS", "./vqe"]
+    names = ["OPENMPQ_POOL", "OPENMPQ_TOKEN_FILE", "OPENMPQ_RELAY", "OPENMPQ_SHOTS"]
+    assert words[1:] == ["-n", "2", *(word for name in names for word in ("-x", name)), "./vqe"]
+
+
+def test_it_listens_on_the_network_where_ranks_may_be_on_other_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    laptop = Site.load("laptop")
+    cluster = replace(laptop, groups=(Group("login"), Group("cpu", interface="lo")))
+    assert mpi.where_to_listen(["./vqe"], cluster) == "unix"
+    assert mpi.where_to_listen(["/usr/bin/srun", "./vqe"], cluster) == "tcp:lo:0"
+    assert re.fullmatch(r"tcp:\d+\.\d+\.\d+\.\d+:0", mpi.where_to_listen(["srun", "./vqe"], laptop))
+    monkeypatch.setenv("SLURM_JOB_NUM_NODES", "2")
+    assert mpi.where_to_listen(["mpirun", "./vqe"], cluster) == "tcp:lo:0"
+
+
+def test_a_network_interface_can_be_the_host() -> None:
+    done = run("-q", "--listen", "tcp:lo:0", "sh", "-c", "echo $OPENMPQ_POOL")
+    assert re.fullmatch(r"tcp:127\.0\.0\.1:\d+\n", done.stdout)
 
 
 def test_a_unix_socket_in_a_job_of_many_nodes_is_hardly_meant(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -445,11 +462,12 @@ def test_without_a_program_it_serves_until_control_c(start: Callable[..., Runnin
     assert json.loads((folder / "run.json").read_text())["program"] == []
 
 
-def test_serving_over_tcp_prints_both_variables(start: Callable[..., Running]) -> None:
+def test_serving_over_tcp_prints_all_variables(start: Callable[..., Running]) -> None:
     running = start("--listen", "tcp:127.0.0.1:0")
     assert running.line().startswith("export OPENMPQ_POOL=tcp:127.0.0.1:")
     token = Path(running.line().removeprefix("export OPENMPQ_TOKEN_FILE="))
     assert token.is_file()
+    assert running.line().startswith("export OPENMPQ_RELAY=")
     running.process.terminate()
     assert running.end()[0] == 0
     assert not token.exists()
