@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 CMAKE := cd openmpq_runtime && PATH="$(abspath $(BIN)):$$PATH" cmake
 LOCKED := pyproject.toml requirements/lock.txt requirements/install
 CPP = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
+# Two processes, a file of tests in one of them: much of the time is waiting for services.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
@@ -23,10 +25,10 @@ openmpq: $(VENV)/.dev  ## build the OpenMP-Q runtime into build/openmpq/install,
 	$(CMAKE) --build --preset dev --target install -- --quiet
 
 test: openmpq lint  ## install, then lint and run every test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: openmpq lint  ## the quick half of `make test`: lint and the tests that are not slow
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: $(VENV)/.dev  ## ruff, mypy and clang-format
 	$(BIN)/ruff check
