@@ -34,7 +34,7 @@ for n, field in ((6, 0.5), (8, 1.3), (1, 0.7)):
         assert abs(energy - exact) < 1e-9, (n, energy, exact)
         assert abs(vector @ dense @ vector - exact) < 1e-9
         assert abs(vector @ vector - 1) < 1e-9
-sys.stdout.write(f"agrees {comm.size}\n")  # in one piece, however the ranks take turns
+sys.stdout.write(f"agrees {comm.size}\\n")  # in one piece, however the ranks take turns
 """
 
 

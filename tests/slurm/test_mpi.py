@@ -49,7 +49,7 @@ from qpu_executors.testing import BELL
 with openmpq_runtime.connect() as pool:
     done = [pool.submit(run, QuantumTask(BELL, shots=10)).result() for _ in range(5)]
     MPI.COMM_WORLD.Barrier()
-print(os.environ["SLURMD_NODENAME"], MPI.COMM_WORLD.rank, len(done))
+print(f"{os.environ['SLURMD_NODENAME']} {MPI.COMM_WORLD.rank} {len(done)}")
 """
 SRUN = ["srun", "--mpi=pmix", "-N2", "-n8", "--ntasks-per-node=4", "-c1", "--overcommit", "--mem=100M"]
 
