@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -89,17 +90,24 @@ def need_slurm(*programs: str) -> None:
         need(shutil.which(program, path=SYSTEM_PATH), program)
 
 
-@pytest.fixture(scope="session")
-def _cluster() -> Iterator[Slurm]:
-    need_slurm()
+@contextlib.contextmanager
+def cluster_with(*settings: str) -> Iterator[Slurm]:
+    """A cluster of one's own, for as long as the block lasts."""
     # Not below pytest's own folder: the path of a socket has room for 107 characters.
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
-        cluster = Slurm(Path(folder), ["--qpus", "ion:1", "sc:2", "--licenses", "qpu_cloud:1"])
+        cluster = Slurm(Path(folder), settings)
         try:
             cluster.up()
             yield cluster
         finally:
             cluster.sim("down")
+
+
+@pytest.fixture(scope="session")
+def _cluster() -> Iterator[Slurm]:
+    need_slurm()
+    with cluster_with("--qpus", "ion:1", "sc:2", "--licenses", "qpu_cloud:1") as cluster:
+        yield cluster
 
 
 @pytest.fixture

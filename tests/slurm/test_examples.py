@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from conqure import open_engine
 from qpu_executors import DeviceError, QuantumTask, Site, run
 from qpu_executors.testing import BELL
 
-from .conftest import Slurm, need_slurm
+from .conftest import Slurm, cluster_with, need_slurm
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -29,14 +28,8 @@ MODULE = "function module { echo module $* >> {folder}/modules; }; export -f mod
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Slurm]:
     need_slurm("gcc")
-    with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
-        lines = [word for line in PARTITIONS for word in ("--config", line)]
-        cluster = Slurm(Path(folder), [*SETTINGS, *lines])
-        try:
-            cluster.up()
-            yield cluster
-        finally:
-            cluster.sim("down")
+    with cluster_with(*SETTINGS, *(word for line in PARTITIONS for word in ("--config", line))) as cluster:
+        yield cluster
 
 
 @pytest.fixture
