@@ -144,6 +144,11 @@ class Broker:
         with self._spoken:
             return {block_id for block_id in self.connected_blocks if not self._blocks.get(block_id)}
 
+    def let_go(self, block_id: str) -> None:
+        """This block's time is nearly over: it finishes what runs there, and gets nothing more."""
+        with self._lock:
+            self._leases.leaving.add(block_id)
+
     def refuse(self, device_id: str, error: ConqureError) -> None:
         """This QPU can't be had at all: fail the tasks that wait for it only, and those to come."""
         with self._lock:

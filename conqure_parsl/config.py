@@ -85,7 +85,8 @@ def parsl_config(
     quantum: list[ParslExecutor] = []
     if in_jobs:
         provider = ProviderPerQPU([provider_for(site.group(qpu.group), qpu, queue) for qpu in in_jobs])
-        address_ = address or address_on(site.group(in_jobs[0].group).interface)
+        interfaces = {site.group(qpu.group).interface for qpu in in_jobs}
+        address_ = address or (address_on(interfaces.pop()) if len(interfaces) == 1 else None)
         quantum += [QPUExecutor(qpus=in_jobs, provider=provider, classical=classical, address=address_)]
     label = "qpu-here" if in_jobs else "qpu"
     if mode not in QPU_MODES:

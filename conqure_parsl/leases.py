@@ -75,6 +75,7 @@ class Leases:
         self.queue = TaskQueue(qpus, aging_s)
         self.workers: set[Worker] = set()
         self.broken: dict[str, ConqureError] = {}
+        self.leaving: set[str] = set()  # blocks that finish what runs there and begin nothing more
         self._free = {device_id: qpu.slots for device_id, qpu in self.queue.qpus.items()}
         self._holders: dict[str, int] = dict.fromkeys(self._free, 0)
         self._deaths: dict[str, int] = dict.fromkeys(self._free, 0)
@@ -87,7 +88,7 @@ class Leases:
         if self.broken and (why := self._why_broken(fitting)):
             raise why
         self.queue.push(entry, now)
-        idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
+        idle = self._idle()
         for worker in sorted(idle, key=lambda worker: worker.since):
             if worker.qpu in fitting and (orders := self._start(worker)):
                 return orders
@@ -104,7 +105,7 @@ class Leases:
 
     def wake_idle(self) -> list[Order]:
         """Tasks for idle workers, after a session has let go of a QPU."""
-        idle = [worker for worker in self.workers if worker.ready and worker.entry is None]
+        idle = self._idle()
         return [order for worker in idle for order in self._start(worker)]
 
     # What workers do
@@ -184,7 +185,8 @@ class Leases:
         for worker in self.workers:
             if worker.qpu is not None:
                 device_id, is_free = worker.qpu.device_id, worker.ready and worker.entry is None
-                rested = is_free and now - worker.since > idle_s(device_id) and not self.queue.has_session(device_id)
+                enough = 0.0 if worker.block_id in self.leaving else idle_s(device_id)
+                rested = is_free and now - worker.since > enough and not self.queue.has_session(device_id)
                 idle[worker.block_id] = idle.get(worker.block_id, True) and rested
         return [block_id for block_id, rested in idle.items() if rested]
 
@@ -193,8 +195,17 @@ class Leases:
 
     # The rules
 
+    def _idle(self) -> list[Worker]:
+        """Workers that could begin a task."""
+        return [each for each in self.workers if each.ready and each.entry is None and not self._leaves(each)]
+
+    def _leaves(self, worker: Worker) -> bool:
+        return worker.block_id in self.leaving
+
     def _pop(self, worker: Worker) -> Entry | None:
         """The next task for the QPU of this worker; cancelled ones are dropped."""
+        if self._leaves(worker):
+            return None
         while (entry := self.queue.pop(worker.qpu.device_id)) is not None:  # type: ignore[union-attr]
             if entry.item.start():
                 return entry
@@ -208,7 +219,7 @@ class Leases:
         return [(worker, entry)]
 
     def _next(self, worker: Worker) -> list[Order]:
-        if unheld := self._unheld(worker):
+        if not self._leaves(worker) and (unheld := self._unheld(worker)):
             wanted = self._most_urgent([worker.qpu, *unheld])  # type: ignore[list-item]
             if wanted is not None and wanted is not worker.qpu:
                 self._return_lease(worker)
@@ -220,7 +231,7 @@ class Leases:
         """A lease for a worker without one: the most wanted QPU that nobody holds, else the one with fewest holders."""
         free = [self.queue.qpus[d] for d, n in self._free.items() if n > 0 and d not in self.broken]
         free = [qpu for qpu in free if worker.may(qpu)]
-        if not free:
+        if not free or self._leaves(worker):
             return []
         wanted = self._most_urgent(self._unheld(worker)) or min(free, key=lambda qpu: self._holders[qpu.device_id])
         return [self._give(worker, wanted)]

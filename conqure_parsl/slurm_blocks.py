@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 AGAIN_S = 2.0  # until the next sbatch, if the controller does not answer
+LAST_S = 60.0  # of its walltime in which a block begins nothing more, or a tenth if that is less
 FAILURES = 3  # jobs in a row that ended before their workers reported, until we give up
 
 
@@ -47,6 +48,7 @@ class SlurmBlocks:
         self._name_of: dict[str, str] = {}  # block to QPU or group
         self._not_before = 0.0
         self._failures: Counter[str] = Counter()
+        self._since: dict[str, float] = {}  # when each block reported
         self._judged: set[str] = set()  # blocks whose end has been looked at
 
     @property
@@ -63,6 +65,7 @@ class SlurmBlocks:
     def adapt(self) -> None:
         """Ask for the jobs that are needed, and give back those that stand idle."""
         self.note_lost(self._executor._status)
+        self._let_go_of_the_old()
         self._judge_the_ended()
         active = self._active()
         waiting = self._waiting(active)
@@ -148,6 +151,15 @@ class SlurmBlocks:
         executor._status[block_id] = JobStatus(JobState.PENDING)
         executor.send_monitoring_info({block_id: executor._status[block_id]})
         return True
+
+    def _let_go_of_the_old(self) -> None:
+        """A block whose walltime is nearly over begins nothing more, so that no circuit is cut and run twice."""
+        now = time.monotonic()
+        for block_id in self._executor.broker.connected_blocks:
+            group = self._providers[self._name_of[block_id]].group
+            whole = 60 * group.minutes
+            if now - self._since.setdefault(block_id, now) > whole - min(LAST_S, whole / 10):
+                self._executor.broker.let_go(block_id)
 
     def _give_back(self, active: Counter[str]) -> None:
         idle = self._executor.broker.idle_blocks(self._idle_s)
