@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -83,6 +84,13 @@ def start(mark: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder whose name is short: the path of a socket has room for 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="life-") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "mode"),  # stock HTEX is in all of them, as the classical executor
@@ -95,8 +103,8 @@ def start(mark: str, folder: Path, *arguments: str) -> subprocess.Popen[str]:
         ("leave", "workers"),
     ],
 )
-def test_nothing_is_left_running_however_the_program_ends(way: str, mode: str, mark: str, tmp_path: Path) -> None:
-    program = start(mark, tmp_path, mode, way)
+def test_nothing_is_left_running_however_the_program_ends(way: str, mode: str, mark: str, short: Path) -> None:
+    program = start(mark, short, mode, way)
     try:
         assert program.stdout is not None
         assert program.stdout.readline() == "working\n", program.communicate()[1]
@@ -116,4 +124,4 @@ def test_nothing_is_left_running_however_the_program_ends(way: str, mode: str, m
     if way in {"SIGTERM", "leave"}:
         assert stderr == ""
     if way in {"SIGTERM", "SIGINT", "raise"}:
-        assert [name for name in os.listdir(tmp_path / "tmp") if "conqure" in name] == []
+        assert [name for name in os.listdir(short / "tmp") if "conqure" in name] == []
