@@ -26,6 +26,7 @@ _HOME = {
     ),
     "load_site": "conqure.sites",
     "why_here": "conqure.why",
+    "connect": "openmpq_runtime",
     "Engine": "conqure.engines",
     "open_engine": "conqure.engines",
 }
@@ -63,6 +64,7 @@ def _version() -> str:
 
 
 if TYPE_CHECKING:
+    from openmpq_runtime import connect as connect
     from qpu_executors import QPU as QPU
     from qpu_executors import BrokenDriver as BrokenDriver
     from qpu_executors import ConqureError as ConqureError

@@ -18,6 +18,7 @@ from parsl.app.errors import wrap_error
 from parsl.dataflow.dflow import DataFlowKernel, DataFlowKernelLoader
 from parsl.dataflow.errors import PropagatedException
 from parsl.dataflow.futures import AppFuture
+from parsl.executors import MPIExecutor
 
 from qpu_executors import QPU, QuantumTask, Site, run
 
@@ -178,7 +179,9 @@ def open_engine(site: Site | str | Path | None = None, **options: Any) -> Iterat
             DataFlowKernelLoader._dfk = dfk
         try:
             quantum = [each.label for each in qpu_executors(dfk)]
-            classical = [label for label in dfk.executors if label not in quantum and label != "_parsl_internal"]
+            # MPI programs are asked for by name: they are apps with a number of nodes, not calls of a pool.
+            others = [label for label in dfk.executors if label not in quantum and label != "_parsl_internal"]
+            classical = [label for label in others if not isinstance(dfk.executors[label], MPIExecutor)]
             yield ParslPool(dfk, quantum, quantum=True), ParslPool(dfk, classical, quantum=False)
         finally:
             dfk.cleanup()

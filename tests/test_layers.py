@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import conqure
-import openmpq_runtime
 import qpu_executors
 
 from .conftest import REPOSITORY
@@ -25,7 +24,7 @@ MAY_IMPORT = {
     "conqure_dask": {"qpu_executors"},
     "openmpq_runtime": {"qpu_executors"},
     "conqure": {"qpu_executors", "conqure_parsl", "conqure_dask", "openmpq_runtime"},
-    "conqure.workflows": {"qpu_executors", "conqure", "openmpq_runtime"},  # the last for ranks: `connect`
+    "conqure.workflows": {"qpu_executors", "conqure"},
 }
 
 # The command line alone reaches up, to offer the shipped workflow as a command, and only when that command is typed.
@@ -172,7 +171,7 @@ def test_the_front_door_opens_the_engines_only_inside_functions(imports: list[Im
 
 
 def test_a_workflow_is_written_with_public_names_only(imports: list[Import]) -> None:
-    public = {module.__name__: set(module.__all__) for module in (conqure, openmpq_runtime, qpu_executors)}
+    public = {module.__name__: set(module.__all__) for module in (conqure, qpu_executors)}
     wrong = [
         found
         for found in imports

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import conqure
-import openmpq_runtime
 
 from .graph import MODULE, run_graph
 from .loop import State
@@ -84,7 +83,7 @@ def run_ranks(options: argparse.Namespace) -> None:
 def qpus_of(comm: Any, site: str | None) -> Iterator[tuple[Executor | None, list[int]]]:
     """A pool of QPUs, and which of an iteration's two circuits this rank measures on it."""
     if "OPENMPQ_POOL" in os.environ:
-        with openmpq_runtime.connect() as pool:
+        with conqure.connect() as pool:
             yield pool, [row for row in (0, 1) if row % comm.size == comm.rank]
     elif comm.rank == 0:
         with conqure.open_engine("threads", site) as engine:
