@@ -229,8 +229,10 @@ def test_a_cluster_that_is_up_stays_as_it_is(new_cluster: NewCluster) -> None:
 
 def test_a_cluster_that_is_half_up_starts_anew(new_cluster: NewCluster) -> None:
     cluster = new_cluster("--cpu-nodes", "2", "--qpus")
-    os.kill(pids_of(cluster)["slurmctld"], signal.SIGKILL)
-    left = [pid for pid in pids_of(cluster).values() if lives(pid)]
+    daemons = pids_of(cluster)
+    os.kill(daemons["slurmctld"], signal.SIGKILL)
+    cluster.wait_until(lambda: not lives(daemons["slurmctld"]), 10, "slurmctld is gone")
+    left = [pid for pid in daemons.values() if lives(pid)]
     assert len(left) == 3
     cluster.up()
     assert not any(map(lives, left))
