@@ -25,7 +25,7 @@ from qpu_executors import QPU, ConqureError, Entry
 from qpu_executors.errors import error_of_kind
 
 from . import wire
-from .leases import Call, Leases, Order, Worker
+from .leases import Call, Demand, Leases, Order, Worker
 from .packing import Failure, unpack
 from .reception import Reception
 from .specification import Placement
@@ -155,10 +155,10 @@ class Broker:
             self._leases.broken[device_id] = error
         self._fail_stranded()
 
-    def wanted(self, active: Mapping[str, int]) -> dict[str, int]:
-        """See `Leases.wanted`."""
+    def demand(self, active: Mapping[str, int]) -> dict[str, Demand]:
+        """See `Leases.demand`."""
         with self._lock:
-            return self._leases.wanted(active)
+            return self._leases.demand(active)
 
     def idle_blocks(self, idle_s: Callable[[str], float]) -> list[str]:
         """See `Leases.idle_blocks`."""

@@ -15,6 +15,7 @@ Not thread-safe; the broker calls it under its lock and carries out the orders t
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -63,6 +64,14 @@ class Worker:
     def describe(self) -> str:
         holds = f" that held {self.qpu.device_id!r}" if self.qpu else ""
         return f"the worker{holds} (process {self.pid} on {self.host}, block {self.block_id})"
+
+
+@dataclass(frozen=True)
+class Demand:
+    """How many tasks wait for a QPU, and how many run on it."""
+
+    waiting: int
+    running: int
 
 
 Order = tuple[Worker, QPU | Entry]  # open this QPU, or run this task
@@ -157,27 +166,23 @@ class Leases:
 
     # Where workers come and go with jobs
 
-    def wanted(self, active: Mapping[str, int], most: int = 1000) -> dict[str, int]:
-        """Tasks that wait for a QPU, by the QPU they should get: one that workers hold or will hold, if they fit it.
+    def demand(self, active: Mapping[str, int], most: int = 1000) -> dict[str, Demand]:
+        """What waits and runs, by QPU; a task that fits several counts for one that workers hold or will hold.
 
         Args:
             active: by QPU, the slots of workers that there are or that have been asked for.
-            most: look at no more tasks than this, and take them for all.
+            most: look at no more waiting tasks than this, and take them for all.
         """
-        load = dict.fromkeys(self.queue.qpus, 0)
-        for worker in self.workers:
-            if worker.qpu is not None and worker.entry is not None:
-                load[worker.qpu.device_id] += 1
-        waiting = dict.fromkeys(self.queue.qpus, 0)
+        running = Counter(worker.qpu.device_id for worker in self.workers if worker.qpu and worker.entry)
+        waiting: Counter[str] = Counter()
         for entry in self.queue.sample(most):
             names = [qpu.device_id for qpu in self.queue.fits(entry.device_id) if qpu.device_id not in self.broken]
-            if not names:
-                continue
-            name = min(names, key=lambda name: (load[name] >= active.get(name, 0), load[name]))
-            load[name] += 1
-            waiting[name] += 1
+            if names:
+                loads = [(running[name] + waiting[name], name) for name in names]
+                _, chosen = min(loads, key=lambda each: (each[0] >= active.get(each[1], 0), each[0]))
+                waiting[chosen] += 1
         share = max(1.0, len(self.queue) / most)
-        return {name: round(n * share) for name, n in waiting.items()}
+        return {name: Demand(round(waiting[name] * share), running[name]) for name in self.queue.qpus}
 
     def idle_blocks(self, idle_s: Callable[[str], float], now: float) -> list[str]:
         """Blocks whose workers all have had nothing to do for that long, each QPU's own time."""

@@ -19,6 +19,7 @@ from parsl.jobs.states import TERMINAL_STATES, JobState, JobStatus
 from qpu_executors import ConqureError, DeviceError, SlurmError, SlurmUnavailable
 from qpu_executors.slurm.reasons import explain
 
+from .leases import Demand
 from .slurm import GroupProvider, ProviderPerQPU
 
 if TYPE_CHECKING:
@@ -68,16 +69,15 @@ class SlurmBlocks:
         self._let_go_of_the_old()
         self._judge_the_ended()
         active = self._active()
-        waiting = self._waiting(active)
-        self._queue.waiting(waiting)
+        demand = self._demand(active)
+        self._queue.waiting({name: each.waiting for name, each in demand.items()})
         self._give_back(active)
         if time.monotonic() < self._not_before:
             return
         for name, provider in self._providers.items():
-            slots = self._slots(provider)
-            wanted = math.ceil(waiting[name] / slots) if waiting[name] > active[name] * slots or not active[name] else 0
-            wanted = max(wanted, provider.min_blocks - active[name])
-            for _ in range(min(wanted, provider.max_blocks - active[name])):
+            needed = math.ceil((demand[name].waiting + demand[name].running) / self._slots(provider))
+            needed = min(max(needed, provider.min_blocks), provider.max_blocks)
+            for _ in range(needed - active[name]):
                 if not self._start(name):
                     return
 
@@ -93,8 +93,8 @@ class SlurmBlocks:
     def why(self) -> list[str]:
         """Why tasks wait, in sentences."""
         said = []
-        for name, n in self._waiting(self._active()).items():
-            if n:
+        for name, demand in self._demand(self._active()).items():
+            if n := demand.waiting:
                 jobs = [
                     job for block, job in self._executor.blocks_to_job_id.items() if self._name_of.get(block) == name
                 ]
@@ -115,12 +115,11 @@ class SlurmBlocks:
             if status.state not in TERMINAL_STATES and block_id in self._name_of
         )
 
-    def _waiting(self, active: Counter[str]) -> dict[str, int]:
-        """Tasks that wait, by QPU or group; of a group also those that run, since they fill its slots."""
-        if self.per_qpu:
-            slots = {name: n * self._slots(self._providers[name]) for name, n in active.items()}
-            return self._executor.broker.wanted(slots)
-        return dict.fromkeys(self._providers, self._executor.outstanding())
+    def _demand(self, active: Counter[str]) -> dict[str, Demand]:
+        """Tasks that wait and run, by QPU or group."""
+        slots = {name: n * self._slots(self._providers[name]) for name, n in active.items()}
+        demand = self._executor.broker.demand(slots)
+        return demand if self.per_qpu else dict(zip(self._providers, demand.values(), strict=True))
 
     @staticmethod
     def _slots(provider: GroupProvider) -> int:

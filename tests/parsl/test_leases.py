@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conqure_parsl.leases import OPENING_TRIES, Call, Leases, Order, Worker
+from conqure_parsl.leases import OPENING_TRIES, Call, Demand, Leases, Order, Worker
 from qpu_executors import QPU, DeviceError, Entry, InvalidSite, Priority, UnknownDevice
 
 ION0, ION1, BIG = QPU("ion0", "fake", 5), QPU("ion1", "fake", 5), QPU("big", "fake", 20, slots=2)
@@ -187,3 +187,61 @@ def test_what_a_session_kept_away_runs_when_the_session_ends() -> None:
     leases.queue.close_session("mine")
     assert ids(leases.wake_idle()) == [1]
     assert worker.entry is not None
+
+
+# Where workers come and go with jobs
+
+
+def test_a_worker_is_given_only_what_its_job_may_hold() -> None:
+    leases = Leases([ION0, ION1], 60)
+    worker = a_worker()
+    worker.may_hold = frozenset(["ion1"])
+    assert ids(leases.joined(worker)) == ["ion1"]
+    leases.opened(worker)
+    assert leases.submit(an_entry(1, "ion0"), 0.0) == []  # it does not change over to a QPU that is not its job's
+
+
+def test_demand_counts_a_task_for_the_qpu_that_will_be_free_and_asks_for_another_when_that_is_full() -> None:
+    leases = Leases([ION0, BIG], 60)
+    leases.submit(an_entry(1, "any"), 0.0)
+    assert leases.demand({"big": 2})["big"] == Demand(1, 0)
+    for number in (2, 3):
+        leases.submit(an_entry(number, "any"), 0.0)
+    assert leases.demand({"big": 2}) == {"ion0": Demand(1, 0), "big": Demand(2, 0)}
+    leases.submit(an_entry(4, "ion0"), 0.0)
+    assert leases.demand({})["ion0"].waiting >= 1
+
+
+def test_demand_of_a_long_queue_is_estimated_from_its_beginning() -> None:
+    leases = Leases([ION0], 60)
+    for number in range(5000):
+        leases.submit(an_entry(number), 0.0)
+    assert leases.demand({"ion0": 1}, most=100)["ion0"] == Demand(5000, 0)
+
+
+def test_a_block_is_idle_when_all_its_workers_have_rested_and_no_session_is_bound_to_their_qpus() -> None:
+    leases = Leases([BIG], 60)
+    first, second = opened(leases, 2)
+    now = max(first.since, second.since)
+    assert leases.idle_blocks(lambda device_id: 10.0, now + 11) == ["block"]
+    assert leases.idle_blocks(lambda device_id: 10.0, now + 9) == []
+    leases.submit(an_entry(1), 0.0)
+    assert leases.idle_blocks(lambda device_id: 10.0, now + 11) == []
+    leases.done(next(worker for worker in (first, second) if worker.entry))
+    leases.queue.open_session("s", "big")
+    assert leases.idle_blocks(lambda device_id: 10.0, time.monotonic() + 11) == []
+
+
+def test_a_block_whose_time_is_nearly_over_finishes_and_begins_nothing() -> None:
+    leases = Leases([ION0], 60)
+    (worker,) = opened(leases, 1)
+    leases.submit(an_entry(1), 0.0)
+    leases.submit(an_entry(2), 1.0)
+    leases.leaving.add("block")
+    assert finish(leases, worker) == []
+    assert leases.submit(an_entry(3), 2.0) == []
+    assert leases.idle_blocks(lambda device_id: 1e9, time.monotonic() + 1) == ["block"]
+    successor = Worker("next", "another", 2, "here")
+    leases.lost(worker, "")
+    leases.joined(successor)
+    assert ids(leases.opened(successor)) == [2]
