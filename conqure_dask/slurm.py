@@ -223,13 +223,17 @@ class SlurmQPUCluster(QPUCluster):
     # The end
 
     async def _close(self) -> None:
-        for task in list(self._tasks):
+        for task in (watching := list(self._tasks)):
             task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)  # none changes what Dask is about to walk through
         await self._queue.cancel_all()
         try:
             await super()._close()
         except Exception:  # Dask keeps some to itself
             _log.exception("the Dask cluster has not closed in order")
+            if self.scheduler is not None:
+                await self.scheduler.close()
+            self.status = Status.closed
             raise
         finally:
             if await self._queue.cancel_all():
