@@ -78,7 +78,8 @@ def parsl_config(
     else:
         workers = site.cpu_workers if cpu_workers is None else cpu_workers
         cpu += _cpu_executor(cpu_mode or ("htex" if cpu_provider else "workers"), workers, cpu_provider, address)
-    mode, classical = qpu_mode or site.qpu_mode, next((each for each in cpu if not _is_mpi(each)), "refuse")
+    mode = qpu_mode or site.qpu_mode
+    classical = next((each for each in cpu if not isinstance(each, MPIExecutor)), "refuse")
     here, in_jobs = [q for q in site.qpus if not q.group], [q for q in site.qpus if q.group]
     if qpu_provider is not None:
         here, in_jobs = list(site.qpus), []
@@ -138,10 +139,6 @@ def _group_executor(group: Group, queue: Queue, mode: str) -> ParslExecutor:
         return safe_htex(group.name, group.workers_for(), provider, address=address)
     slots = group.workers_for() * group.nodes * provider.max_blocks
     return CPUExecutor(group.name, workers=slots, provider=provider, address=address)
-
-
-def _is_mpi(executor: ParslExecutor) -> bool:
-    return isinstance(executor, MPIExecutor)
 
 
 def retry_transient(exception: Exception, task_record: Any) -> float:

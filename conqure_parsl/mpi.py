@@ -17,7 +17,7 @@ from parsl.providers.base import ExecutionProvider
 from qpu_executors import Group, InvalidTask
 
 from . import launching
-from .slurm import slurm_queue
+from .slurm import GroupProvider
 
 
 def mpi_executor(group: Group, provider: ExecutionProvider, address: str | None = None) -> GroupMPIExecutor:
@@ -61,19 +61,20 @@ class GroupMPIExecutor(MPIExecutor):
         # MPIExecutor takes one text, and HTEX a list of words: a path may hold a blank.
         self.interchange_launch_cmd = [*launching.lifeline(), "parsl.executors.high_throughput.interchange"]
         self.group = group
+        self._queue = provider.queue if isinstance(provider, GroupProvider) else None
         self._lock = threading.Lock()
         self._nodes_wanted = 0
         self._idle_since: float | None = None
 
     def start(self) -> None:
-        if (queue := slurm_queue(self.provider)) is not None:
-            queue.opened()
+        if self._queue is not None:
+            self._queue.opened()
         super().start()
 
     def shutdown(self, *arguments: Any, **options: Any) -> None:
         super().shutdown(*arguments, **options)
-        if (queue := slurm_queue(self.provider)) is not None:
-            queue.closed([self.group.name])
+        if self._queue is not None:
+            self._queue.closed([self.group.name])
 
     def submit(
         self, func: Callable[..., Any], resource_specification: dict[str, Any], *args: Any, **kwargs: Any

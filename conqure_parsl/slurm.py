@@ -248,32 +248,23 @@ class ProviderPerQPU(ExecutionProvider, RepresentationMixin):
 
     def __init__(self, providers: Sequence[GroupProvider]) -> None:
         self.providers = list(providers)
-        self._of = {provider.name: provider for provider in providers}
-        self._owner: dict[str, GroupProvider] = {}
 
-    def of(self, device_id: str) -> GroupProvider:
-        return self._of[device_id]
-
-    def submit_for(self, device_id: str, command: str, job_name: str) -> str:
-        job_id = self._of[device_id].submit(command, 1, job_name)
-        self._owner[job_id] = self._of[device_id]
-        return job_id
+    def of_job(self, job_id: str) -> GroupProvider:
+        """Which of them submitted a job."""
+        return next(provider for provider in self.providers if job_id in provider.resources)
 
     # Parsl's interface of all providers
 
     def submit(self, command: str, tasks_per_node: int, job_name: str = "conqure") -> str:
-        return self.submit_for(self.providers[0].name, command, job_name)
+        return self.providers[0].submit(command, tasks_per_node, job_name)
 
     def status(self, job_ids: Sequence[str]) -> list[JobStatus]:
         for provider in self.providers:
             provider._status()
-        return [self._owner[job_id].resources[job_id]["status"] for job_id in job_ids]
+        return [self.of_job(job_id).resources[job_id]["status"] for job_id in job_ids]
 
     def cancel(self, job_ids: Sequence[str]) -> list[bool]:
-        return [self._owner[job_id].cancel([job_id])[0] for job_id in job_ids]
-
-    def avoid(self, job_id: str, nodes: Collection[str]) -> None:
-        self._owner[job_id].avoid(job_id, nodes)
+        return [self.of_job(job_id).cancel([job_id])[0] for job_id in job_ids]
 
     @property
     def label(self) -> str:
@@ -319,13 +310,6 @@ class ProviderPerQPU(ExecutionProvider, RepresentationMixin):
     @property
     def status_polling_interval(self) -> float:
         return POLL_S
-
-
-def slurm_queue(provider: ExecutionProvider | None) -> Queue | None:
-    """The queue behind a provider, if it is one of ours."""
-    if isinstance(provider, ProviderPerQPU):
-        return provider.providers[0].queue
-    return provider.queue if isinstance(provider, GroupProvider) else None
 
 
 def job_scripts(site: Site | str | Path | None = None) -> dict[str, str]:

@@ -41,7 +41,7 @@ class SlurmBlocks:
     """
 
     def __init__(self, executor: BlockExecutor, provider: GroupProvider | ProviderPerQPU) -> None:
-        self._executor, self._provider = executor, provider
+        self._executor, self.per_qpu = executor, isinstance(provider, ProviderPerQPU)
         each_of = provider.providers if isinstance(provider, ProviderPerQPU) else [provider]
         self._providers = {each.name: each for each in each_of}
         self._queue = each_of[0].queue
@@ -51,10 +51,6 @@ class SlurmBlocks:
         self._failures: Counter[str] = Counter()
         self._since: dict[str, float] = {}  # when each block reported
         self._judged: set[str] = set()  # blocks whose end has been looked at
-
-    @property
-    def per_qpu(self) -> bool:
-        return isinstance(self._provider, ProviderPerQPU)
 
     def arguments(self, block_id: str) -> list[str]:
         """For the command of a block: which QPU it may hold, with how many workers."""
@@ -86,8 +82,9 @@ class SlurmBlocks:
         for block_id in self._executor.broker.lost_blocks():
             if block_id in status and status[block_id].state not in TERMINAL_STATES:
                 job_id = self._executor.blocks_to_job_id[block_id]
-                self._provider.avoid(job_id, self._executor.broker.nodes_of.get(block_id, ()))
-                self._provider.cancel([job_id])
+                provider = self._providers[self._name_of[block_id]]
+                provider.avoid(job_id, self._executor.broker.nodes_of.get(block_id, ()))
+                provider.cancel([job_id])
                 status[block_id] = JobStatus(JobState.COMPLETED, f"Slurm job {job_id} was lost")
 
     def why(self) -> list[str]:
@@ -133,10 +130,7 @@ class SlurmBlocks:
         command = executor._get_launch_command(block_id)
         job_name = f"conqure-{name}"
         try:
-            if isinstance(self._provider, ProviderPerQPU):
-                job_id = self._provider.submit_for(name, command, job_name)
-            else:
-                job_id = self._provider.submit(command, 1, job_name)
+            job_id = self._providers[name].submit(command, 1, job_name)
         except SlurmUnavailable as error:
             self._not_before = time.monotonic() + AGAIN_S
             self._queue.ledger.trouble(name, str(error))
@@ -153,12 +147,14 @@ class SlurmBlocks:
 
     def _let_go_of_the_old(self) -> None:
         """A block whose walltime is nearly over begins nothing more, so that no circuit is cut and run twice."""
-        now = time.monotonic()
         for block_id in self._executor.broker.connected_blocks:
-            group = self._providers[self._name_of[block_id]].group
-            whole = 60 * group.minutes
-            if now - self._since.setdefault(block_id, now) > whole - min(LAST_S, whole / 10):
+            self._since.setdefault(block_id, time.monotonic())
+            if self._is_old(block_id):
                 self._executor.broker.let_go(block_id)
+
+    def _is_old(self, block_id: str) -> bool:
+        whole = 60 * self._providers[self._name_of[block_id]].group.minutes
+        return time.monotonic() - self._since.get(block_id, math.inf) > whole - min(LAST_S, whole / 10)
 
     def _give_back(self, active: Counter[str]) -> None:
         idle = self._executor.broker.idle_blocks(self._idle_s)

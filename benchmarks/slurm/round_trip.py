@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import parsl
 from parsl.config import Config
@@ -28,29 +29,24 @@ def measures() -> Iterable[Measure]:
             run_dir=str(here.folder / "run"),
         )
         with parsl.dataflow.dflow.DataFlowKernel(config) as dfk, conqure.open_engine("parsl", site) as engine:
-            bare = parsl.python_app(nothing, data_flow_kernel=dfk)
-            calls = {
-                "quantum task": lambda: engine.qpus.submit(run, task()).result(),
-                "bare HTEX": lambda: bare().result(),
-            }
-            times = in_turn(calls, ROUNDS, REPEAT)
-        yield measure(
-            "round trip of a quantum task, Parsl on Slurm",
-            ratios(times, "quantum task", "bare HTEX"),
-            goal=("<=", 1.2),
-            compared_with="a no-op on bare HTEX on Slurm",
-            note=beside(times),
-        )
+            call = parsl.python_app(nothing, data_flow_kernel=dfk)
+            yield against(engine, "Parsl", "HTEX", call)
         with stock_dask(here) as client, conqure.open_engine("dask", site) as engine:
-            calls = {
-                "quantum task": lambda: engine.qpus.submit(run, task()).result(),
-                "bare distributed": lambda: client.submit(nothing, pure=False).result(),
-            }
-            times = in_turn(calls, ROUNDS, REPEAT)
-        yield measure(
-            "round trip of a quantum task, Dask on Slurm",
-            ratios(times, "quantum task", "bare distributed"),
-            goal=("<=", 1.2),
-            compared_with="a no-op on bare distributed on Slurm",
-            note=beside(times),
-        )
+            yield against(engine, "Dask", "distributed", lambda: client.submit(nothing, pure=False))
+
+
+def against(engine: conqure.Engine, name: str, stock: str, call: Callable[[], Any]) -> Measure:
+    """A quantum task on our engine in turn with a no-op on what it stands on."""
+    bare = f"bare {stock}"
+    calls = {
+        "quantum task": lambda: engine.qpus.submit(run, task()).result(),
+        bare: lambda: call().result(),
+    }
+    times = in_turn(calls, ROUNDS, REPEAT)
+    return measure(
+        f"round trip of a quantum task, {name} on Slurm",
+        ratios(times, "quantum task", bare),
+        goal=("<=", 1.2),
+        compared_with=f"a no-op on {bare} on Slurm",
+        note=beside(times),
+    )

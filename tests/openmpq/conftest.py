@@ -10,7 +10,21 @@ from qpu_executors import QPU, QPUThreadPool
 
 from .compiling import CLANG, GCC, OLD_CLANG, Compiler, need
 
+SV = QPU("sv0", "statevector", 7)
+SLOW = QPU("slow0", "emulated", 7, options={"driver": "statevector", "job_s": 0.3})
 SIX = [QPU(f"sv{k}", "statevector", 14) for k in range(6)]
+
+
+@pytest.fixture
+def pool() -> Iterator[QPUThreadPool]:
+    with QPUThreadPool([SV, SLOW]) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bridge(pool: QPUThreadPool) -> Iterator[Bridge]:
+    with serve(pool) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,10 @@ import pytest
 
 import openmpq_runtime
 from openmpq_runtime import Bridge, Tally, serve
-from qpu_executors import QPU, InvalidAddress, QPUThreadPool, QuantumResult, QuantumTask
+from qpu_executors import InvalidAddress, QPUThreadPool, QuantumResult, QuantumTask
 
 from .client import PROGRAM, ROW, WireClient, connect
-
-SV = QPU("sv0", "statevector", 7)
-SLOW = QPU("slow0", "emulated", 7, options={"driver": "statevector", "job_s": 0.3})
+from .conftest import SV
 
 
 class Recorder:
@@ -41,18 +39,6 @@ def until(condition: Callable[[], object], seconds: float = 10) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.01)
-
-
-@pytest.fixture
-def pool() -> Iterator[QPUThreadPool]:
-    with QPUThreadPool([SV, SLOW]) as opened:
-        yield opened
-
-
-@pytest.fixture
-def bridge(pool: QPUThreadPool) -> Iterator[Bridge]:
-    with serve(pool) as opened:
-        yield opened
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -10,7 +10,8 @@ from openmpq_runtime import clients, outbox, serve
 from qpu_executors import QPU, QPUThreadPool, QuantumResult
 
 from .client import ROW, WireClient
-from .test_bridge import SLOW, SV, Recorder, until
+from .conftest import SLOW, SV
+from .test_bridge import Recorder, until
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ from qpu_executors import QPU, QPUThreadPool, QuantumTask, run
 from .client import PROGRAM, ROW, WireClient, connect
 from .compiling import GCC
 from .compiling import run as run_program
-from .test_bridge import SLOW, Recorder, until
+from .conftest import SLOW
+from .test_bridge import Recorder, until
 
 _names = itertools.count()
 SV = QPU("sv0", "statevector", 7, slots=4)

@@ -25,20 +25,8 @@ from qpu_executors import (
 
 from .client import PROGRAM, ROW
 from .relay import Relay
-from .test_bridge import SLOW, SV, Recorder, until
+from .test_bridge import Recorder, until
 from .test_offload_policy import kill, serving
-
-
-@pytest.fixture
-def pool() -> Iterator[QPUThreadPool]:
-    with QPUThreadPool([SV, SLOW]) as opened:
-        yield opened
-
-
-@pytest.fixture
-def bridge(pool: QPUThreadPool) -> Iterator[Bridge]:
-    with serve(pool) as opened:
-        yield opened
 
 
 @pytest.fixture

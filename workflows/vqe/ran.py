@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 
 @dataclass(frozen=True)
-class Node:
+class Node(ABC):
     """One node of the task graph as it ran.
 
     Attributes:
@@ -34,9 +35,9 @@ class Node:
         return 0.0 if self.queued_at is None else max(0.0, self.started_at - self.queued_at)
 
     @property
+    @abstractmethod
     def lane(self) -> str:
         """What ran it."""
-        raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
