@@ -160,7 +160,7 @@ class SlurmBlocks:
         idle = self._executor.broker.idle_blocks(self._idle_s)
         for block_id in idle:
             name = self._name_of.get(block_id, "")
-            if active[name] > self._providers[name].min_blocks:
+            if active[name] > self._providers[name].min_blocks or self._is_old(block_id):
                 active[name] -= 1
                 self._executor.broker.stop_blocks([block_id])  # the job ends with its block
 
