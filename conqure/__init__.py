@@ -24,6 +24,13 @@ _HOME = {
     **dict.fromkeys(
         ["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable", "NoSlurm"], _WAIST
     ),
+    **dict.fromkeys(
+        ["InvalidWork", "UnknownWork", "WorkConflict", "WorkNotDone", "WorkFailed", "WorkCanceled"], _WAIST
+    ),
+    **dict.fromkeys(["WorkTimeout", "WorkLost", "StoreError", "QueueUnavailable", "NotLoggedIn"], _WAIST),
+    **dict.fromkeys(["NotAllowed", "TooLarge", "TooMany"], _WAIST),
+    **dict.fromkeys(["WorkRecord", "WorkStatus", "WorkloadFormat"], "conqure.queue.work"),
+    **dict.fromkeys(["Store", "WorkQuery", "open_store"], "conqure.queue.store"),
     "load_site": "conqure.sites",
     "why_here": "conqure.why",
     "connect": "openmpq_runtime",
@@ -77,23 +84,37 @@ if TYPE_CHECKING:
     from qpu_executors import InvalidAddress as InvalidAddress
     from qpu_executors import InvalidSite as InvalidSite
     from qpu_executors import InvalidTask as InvalidTask
+    from qpu_executors import InvalidWork as InvalidWork
     from qpu_executors import MissingPackage as MissingPackage
     from qpu_executors import NoSlurm as NoSlurm
+    from qpu_executors import NotAllowed as NotAllowed
+    from qpu_executors import NotLoggedIn as NotLoggedIn
     from qpu_executors import NotOnQPU as NotOnQPU
     from qpu_executors import Priority as Priority
     from qpu_executors import QPUThreadPool as QPUThreadPool
     from qpu_executors import QuantumResult as QuantumResult
     from qpu_executors import QuantumTask as QuantumTask
+    from qpu_executors import QueueUnavailable as QueueUnavailable
     from qpu_executors import ScriptFailed as ScriptFailed
     from qpu_executors import ScriptsNotAllowed as ScriptsNotAllowed
     from qpu_executors import Site as Site
     from qpu_executors import SlurmError as SlurmError
     from qpu_executors import SlurmUnavailable as SlurmUnavailable
+    from qpu_executors import StoreError as StoreError
+    from qpu_executors import TooLarge as TooLarge
+    from qpu_executors import TooMany as TooMany
     from qpu_executors import UnknownDevice as UnknownDevice
     from qpu_executors import UnknownDriver as UnknownDriver
     from qpu_executors import UnknownEngine as UnknownEngine
     from qpu_executors import UnknownSite as UnknownSite
+    from qpu_executors import UnknownWork as UnknownWork
+    from qpu_executors import WorkCanceled as WorkCanceled
+    from qpu_executors import WorkConflict as WorkConflict
     from qpu_executors import WorkerLost as WorkerLost
+    from qpu_executors import WorkFailed as WorkFailed
+    from qpu_executors import WorkLost as WorkLost
+    from qpu_executors import WorkNotDone as WorkNotDone
+    from qpu_executors import WorkTimeout as WorkTimeout
     from qpu_executors import as_task as as_task
     from qpu_executors import current_site as current_site
     from qpu_executors import drivers as drivers
@@ -102,6 +123,12 @@ if TYPE_CHECKING:
 
     from .engines import Engine as Engine
     from .engines import open_engine as open_engine
+    from .queue.store import Store as Store
+    from .queue.store import WorkQuery as WorkQuery
+    from .queue.store import open_store as open_store
+    from .queue.work import WorkloadFormat as WorkloadFormat
+    from .queue.work import WorkRecord as WorkRecord
+    from .queue.work import WorkStatus as WorkStatus
     from .sites import load_site as load_site
     from .why import why_here as why_here
 

@@ -55,6 +55,20 @@ _HOME = {
     "SlurmUnavailable": "errors",
     "InvalidAddress": "errors",
     "ScriptFailed": "errors",
+    "InvalidWork": "errors",
+    "UnknownWork": "errors",
+    "WorkConflict": "errors",
+    "WorkNotDone": "errors",
+    "WorkFailed": "errors",
+    "WorkCanceled": "errors",
+    "WorkTimeout": "errors",
+    "WorkLost": "errors",
+    "StoreError": "errors",
+    "QueueUnavailable": "errors",
+    "NotLoggedIn": "errors",
+    "NotAllowed": "errors",
+    "TooLarge": "errors",
+    "TooMany": "errors",
     "ScriptsNotAllowed": "errors",
 }
 
@@ -86,18 +100,32 @@ if TYPE_CHECKING:
     from .errors import InvalidAddress as InvalidAddress
     from .errors import InvalidSite as InvalidSite
     from .errors import InvalidTask as InvalidTask
+    from .errors import InvalidWork as InvalidWork
     from .errors import MissingPackage as MissingPackage
     from .errors import NoSlurm as NoSlurm
+    from .errors import NotAllowed as NotAllowed
+    from .errors import NotLoggedIn as NotLoggedIn
     from .errors import NotOnQPU as NotOnQPU
+    from .errors import QueueUnavailable as QueueUnavailable
     from .errors import ScriptFailed as ScriptFailed
     from .errors import ScriptsNotAllowed as ScriptsNotAllowed
     from .errors import SlurmError as SlurmError
     from .errors import SlurmUnavailable as SlurmUnavailable
+    from .errors import StoreError as StoreError
+    from .errors import TooLarge as TooLarge
+    from .errors import TooMany as TooMany
     from .errors import UnknownDevice as UnknownDevice
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine
     from .errors import UnknownSite as UnknownSite
+    from .errors import UnknownWork as UnknownWork
+    from .errors import WorkCanceled as WorkCanceled
+    from .errors import WorkConflict as WorkConflict
     from .errors import WorkerLost as WorkerLost
+    from .errors import WorkFailed as WorkFailed
+    from .errors import WorkLost as WorkLost
+    from .errors import WorkNotDone as WorkNotDone
+    from .errors import WorkTimeout as WorkTimeout
     from .futures import when_ready as when_ready
     from .group import Group as Group
     from .records import Priority as Priority

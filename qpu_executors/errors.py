@@ -145,6 +145,93 @@ class ScriptFailed(ConqureError, RuntimeError):
     kind = "script_failed"
 
 
+class InvalidWork(ConqureError, ValueError):
+    """The cloud queue cannot take this: bad workload, device, priority or another argument."""
+
+    kind = "invalid_work"
+
+
+class UnknownWork(ConqureError, LookupError):
+    """The cloud queue has no such work."""
+
+    kind = "unknown_work"
+
+
+class WorkConflict(ConqureError, RuntimeError):
+    """The status of the work does not allow this (any more)."""
+
+    kind = "work_conflict"
+
+
+class WorkNotDone(ConqureError, RuntimeError):
+    """get_results error: workload is not in DONE status"""
+
+    kind = "work_not_done"
+
+
+class WorkFailed(ConqureError, RuntimeError):
+    """The work ended in ERROR."""
+
+    kind = "work_failed"
+
+
+class WorkCanceled(ConqureError, RuntimeError):
+    """The work was canceled."""
+
+    kind = "work_canceled"
+
+
+class WorkTimeout(ConqureError, TimeoutError):
+    """The work was not done in time; it goes on."""
+
+    kind = "work_timeout"
+
+
+class WorkLost(ConqureError, RuntimeError):
+    """Who had claimed the work is gone; nobody knows whether it ran."""
+
+    kind = "work_lost"
+    transient = True
+
+
+class StoreError(ConqureError, RuntimeError):
+    """The store of works cannot be opened, read or written."""
+
+    kind = "store_error"
+
+
+class QueueUnavailable(ConqureError, ConnectionError):
+    """The cloud queue does not answer."""
+
+    kind = "queue_unavailable"
+    transient = True
+
+
+class NotLoggedIn(ConqureError, PermissionError):
+    """The cloud queue does not know you: the token or the password is missing, wrong, or over."""
+
+    kind = "not_logged_in"
+
+
+class NotAllowed(ConqureError, PermissionError):
+    """You have no right to do this."""
+
+    kind = "not_allowed"
+
+
+class TooLarge(ConqureError, ValueError):
+    """It is larger than the cloud queue takes."""
+
+    kind = "too_large"
+
+
+class TooMany(ConqureError, RuntimeError):
+    """More than the cloud queue takes from one user at a time."""
+
+    kind = "too_many"
+    transient = True
+
+
 def _tree(root: type[ConqureError]) -> dict[str, type[ConqureError]]:
     found = {root.kind: root}
     for child in root.__subclasses__():
