@@ -132,9 +132,6 @@ def check_qpus(site: Site, probe: bool) -> list[Check]:
 
 def check_qpu(qpu: QPU, probe: bool) -> Check:
     """One QPU. A job of Slurm may open it where we may not, so one that needs a job is only looked up."""
-    if qpu.reach == "queue" and qpu.driver not in drivers():
-        detail = f"this version of CONQURE has no driver {qpu.driver!r}: it comes with the cloud queue"
-        return Check("qpus", qpu.device_id, FAILED, detail, "Use another site until then: conqure sites list")
     if qpu.group:
         return _check_driver_of(qpu)
     try:

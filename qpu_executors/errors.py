@@ -219,6 +219,18 @@ class NotAllowed(ConqureError, PermissionError):
     kind = "not_allowed"
 
 
+class UnknownUser(ConqureError, LookupError):
+    """The cloud queue has no such user."""
+
+    kind = "unknown_user"
+
+
+class AlreadyThere(ConqureError, ValueError):
+    """The cloud queue has one of this name already."""
+
+    kind = "already_there"
+
+
 class TooLarge(ConqureError, ValueError):
     """It is larger than the cloud queue takes."""
 

@@ -108,6 +108,10 @@ class HeldDevice:
             from .translation.openqasm import to_program  # the door for OpenQASM; needs the extra 'qiskit'
 
             program, language = to_program(program, language)
+        elif language == "dax" and "dax" not in self.device.languages:
+            from .translation.dax import to_program as from_dax  # what a trapped-ion machine reads, as a circuit
+
+            program, language = from_dax(program)
         if language not in self.device.languages:
             raise InvalidTask(
                 f"device {self.qpu.device_id!r} does not read {language!r}. "

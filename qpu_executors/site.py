@@ -168,7 +168,7 @@ def _site_from(values: Mapping[str, Any], path: Path) -> Site:
     engine = values.get("engine", {})
     return Site(
         name=values.get("name", path.stem),
-        qpus=tuple(_qpu_from(device_id, table) for device_id, table in values["qpu"].items()),
+        qpus=tuple(_qpu_from(device_id, table, values.get("queue", {})) for device_id, table in values["qpu"].items()),
         description=values.get("description", ""),
         cpu_workers=values.get("cpu", {}).get("workers", 0),
         engine=engine.get("name", "threads"),
@@ -185,7 +185,10 @@ def _groups_from(values: Mapping[str, Any]) -> Iterator[Group]:
         yield Group.of(name, {**common, **table})
 
 
-def _qpu_from(device_id: str, table: Mapping[str, Any]) -> QPU:
+def _qpu_from(device_id: str, table: Mapping[str, Any], queue: Mapping[str, str]) -> QPU:
+    if table["driver"] == "queue":  # where its queue is and with which token is said once, for all its QPUs
+        known = {key: queue[key] for key in ("url", "token_file") if key in queue}
+        table = {**table, "options": known | table.get("options", {})}
     plain = ("slots", "max_shots", "reach", "group", "resource", "expects", "options")
     optional: dict[str, Any] = {key: table[key] for key in plain if key in table}
     lists: dict[str, Any] = {key: tuple(table.get(key, ())) for key in ("tags", "directives")}

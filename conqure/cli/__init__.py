@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import devices, doctor, run, sites, why
+from . import device_client, devices, doctor, login, run, sites, why, work
 from .group import DEBUG, ConqureGroup, LazyCommand
 from .output import on_terminal
 
@@ -50,10 +50,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sites.app, name="sites")
+app.add_typer(work.app, name="work")
+app.command("login")(login.login)
+app.command("logout")(login.logout)
 app.command("devices")(devices.devices)
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
 app.command("why")(why.why)
+app.command("device-client")(device_client.device_client)
 
 
 def _print_version(wanted: bool) -> None:

@@ -71,7 +71,7 @@ def run(
     for row, counts in zip(task.parameter_values, result.counts, strict=True):
         if parameters:
             typer.echo(f"\nparameters {', '.join(f'{value:.6g}' for value in row)}")
-        _print_counts(counts, top)
+        print_counts(counts, top)
 
 
 def _execute(task: QuantumTask, engine: str | None, site: Site) -> QuantumResult:
@@ -179,7 +179,8 @@ def _headline(circuit: str, task: QuantumTask, result: QuantumResult, site: Site
     return f"{circuit} on {where}: {result.shots:,} shots{rows} in {result.run_s * 1e3:.1f} ms"
 
 
-def _print_counts(counts: dict[str, int], top: int) -> None:
+def print_counts(counts: dict[str, int], top: int) -> None:
+    """The most frequent bit strings as a table with bars."""
     shots = sum(counts.values())
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
     width = max(10, min(50, terminal_width() - len(most[0][0]) - 30))

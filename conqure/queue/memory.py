@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from qpu_executors.errors import UnknownWork, WorkConflict
@@ -20,8 +21,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.url = "memory:"
         self.listeners: list[Listener] = []
-        self._lock = threading.RLock()
-        self._works: dict[str, WorkRecord] = {}
+        self._lock: AbstractContextManager[Any] = threading.RLock()
+        self._works: MutableMapping[str, WorkRecord] = {}
         self._payloads: dict[str, bytes] = {}
 
     def add(self, work: WorkRecord, workload: bytes | None = None) -> WorkRecord:

@@ -14,10 +14,11 @@ from .gates import GateProgram
 
 _READ = (
     "a qiskit.QuantumCircuit, OpenQASM 2 or 3 text, a PennyLane tape (QuantumScript), "
-    "a gates program as JSON text, QPY bytes, or a QuantumTask"
+    "a gates program as JSON text, the text of a DAX program, QPY bytes, or a QuantumTask"
 )
 _CACHED_SIZE = 2**20  # longer texts are read each time rather than kept
 _OPENQASM = re.compile(r"^\s*OPENQASM\s+(\d)", re.MULTILINE)
+_DAX = re.compile(r"^class\s+\w+\s*\([^)]*\bDaxProgram\b", re.MULTILINE)
 
 
 class Translation(NamedTuple):
@@ -41,8 +42,8 @@ def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> Quan
     """A task that runs this circuit.
 
     Args:
-        circuit: a Qiskit `QuantumCircuit`, OpenQASM 2 or 3 text, a PennyLane tape, a gates program (JSON text), QPY
-            bytes, or a `QuantumTask` (then only ``overrides`` apply).
+        circuit: a Qiskit `QuantumCircuit`, OpenQASM 2 or 3 text, a PennyLane tape, a gates program (JSON text), the
+            text of a DAX program, QPY bytes, or a `QuantumTask` (then only ``overrides`` apply).
         lift_angles: take the angles out of a circuit without parameters, so that the next circuit of the same shape
             is the same program and is not compiled again. Multiples of π/4 stay.
         overrides: fields of `QuantumTask`: shots, device_id, seed, priority, and ``parameter_values`` in radians:
@@ -164,6 +165,8 @@ def _language(program: str | bytes) -> str:
     version = _OPENQASM.search(program[:10_000])
     if version:
         return f"openqasm{version[1]}"
+    if _DAX.search(program):
+        return "dax"
     if re.search(r"\b(include|qreg|qubit)\b", program[:10_000]):
         return "openqasm2" if "qreg" in program or "qelib1" in program else "openqasm3"
     raise InvalidTask(f"this text is no circuit: {program[:60]!r}. Give {_READ}.")
@@ -188,7 +191,18 @@ def _text(program: str | bytes, language: str, lift_angles: bool) -> Translation
         from .openqasm import from_text
 
         return from_text(program, language, lift_angles=lift_angles)
+    if language == "dax" and isinstance(program, str):
+        return _dax(program)
     return Translation(program, language, None)
+
+
+def _dax(program: str) -> Translation:
+    from .dax import DaxProgram
+
+    try:
+        return Translation(program, "dax", (), shots=DaxProgram.parse(program).shots)
+    except InvalidTask:  # more than we read; a device that speaks DAX may
+        return Translation(program, "dax", None)
 
 
 def _names(program: str | bytes, language: str) -> tuple[str, ...]:

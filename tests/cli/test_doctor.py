@@ -243,10 +243,10 @@ def test_a_qpu_that_only_a_job_reaches_is_not_opened_here():
     assert "[qpu.odd.options] has 'job'" in check_qpu(odd, probe=True).detail
 
 
-def test_a_qpu_of_the_cloud_queue_has_no_driver_yet(conqure):
+def test_a_qpu_of_the_cloud_queue_says_that_its_token_is_missing(conqure):
     done = conqure("doctor", "--site", "remote_queue")
     assert done.code == 1
-    assert "this version of CONQURE has no driver 'queue': it comes with the cloud queue" in done.out
+    assert "lab.token cannot be read" in done.out
 
 
 def test_a_configuration_that_cannot_be_read_is_a_finding(monkeypatch, folder):

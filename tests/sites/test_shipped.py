@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from qpu_executors import Site, UnknownDriver
+from qpu_executors import Site
+from qpu_executors.errors import NotLoggedIn
 from qpu_executors.records import QuantumTask
 from qpu_executors.running import HeldDevice
 from qpu_executors.site_format import FORMAT, Key, Named, Table
@@ -39,10 +40,11 @@ def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str, monkeypatch: pyte
         assert counts["00"] + counts["11"] > 150
 
 
-def test_the_remote_queue_needs_a_driver_that_this_version_lacks() -> None:
+def test_the_remote_queue_says_once_where_it_is_and_wants_a_token_for_it() -> None:
     (qpu,) = Site.load("remote_queue").qpus
     assert qpu.reach == "queue"
-    with pytest.raises(UnknownDriver, match="no driver 'queue'"):
+    assert qpu.options["url"] == "https://queue.lab.example"
+    with pytest.raises(NotLoggedIn, match=r"lab\.token cannot be read"):
         HeldDevice(qpu)
 
 

@@ -1,0 +1,132 @@
+"""The paper's stack, started here: MariaDB with a folder of its own, Flask's development server, requests as the client."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pymysql
+import requests
+
+from .paper_server import DATABASE
+
+ROOT = Path(__file__).parents[2]
+JOB = "/bin/true"  # the cheapest of processes stands for the job that the paper starts
+PATIENCE_S = 60.0
+_SERVER = (
+    "--no-defaults",
+    "--skip-networking",
+    "--innodb-flush-log-at-trx-commit=1",  # durable: flushed to the disk before the answer
+    "--max-connections=256",
+    "--max-allowed-packet=64M",
+)
+
+
+class PaperClient:
+    """The client as the paper has it: requests, one session."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+
+    def create_work(self, workload: str, device_id: str = "ion0", priority: str = "LOW", *, spawn: bool = True) -> str:
+        """``spawn=False``: the same without the process, to see what it costs."""
+        answer = self._session.post(
+            f"{self.url}/create_work{'' if spawn else '?spawn=no'}",
+            json={"workload": workload, "device_id": device_id, "priority": priority},
+        )
+        answer.raise_for_status()
+        return str(answer.json()["job_id"])
+
+    def put_results(self, job_id: str, results: bytes) -> None:
+        self._session.put(f"{self.url}/put_results/{job_id}", data=results).raise_for_status()
+
+    def get_results(self, job_id: str) -> bytes:
+        answer = self._session.get(f"{self.url}/get_results/{job_id}")
+        answer.raise_for_status()
+        return answer.content
+
+    def close(self) -> None:
+        self._session.close()
+
+
+@contextlib.contextmanager
+def paper_stack(folder: Path) -> Iterator[PaperClient]:
+    """The whole stack on this machine, its data below ``folder`` (a short path: a socket lies there too)."""
+    with mariadb(folder / "mariadb") as socket, started("benchmarks.queue.paper_server", str(socket), JOB) as url:
+        client = PaperClient(url)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextlib.contextmanager
+def mariadb(folder: Path) -> Iterator[Path]:
+    """A MariaDB with an empty database; gives its socket."""
+    for program in ("mariadb-install-db", "mariadbd"):
+        if shutil.which(program) is None:
+            raise SystemExit(f"{program} is not installed. Type: sudo requirements/system")
+    folder.mkdir(parents=True)
+    data, socket, user = folder / "data", folder / "s", f"--user={os.environ.get('USER') or 'root'}"
+    install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", user, "--skip-test-db"]
+    with (folder / "log").open("w") as log:
+        subprocess.run(
+            [*install, "--auth-root-authentication-method=normal"], check=True, stdout=log, stderr=log
+        )
+        command = ["mariadbd", *_SERVER, f"--datadir={data}", f"--socket={socket}", f"--pid-file={folder}/pid", user]
+        with ended(subprocess.Popen(command, stdout=log, stderr=log)) as server:
+            _create_database(socket, server, folder / "log")
+            yield socket
+
+
+def _create_database(socket: Path, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            with pymysql.connect(unix_socket=str(socket), user="root", ssl_disabled=True) as database:
+                database.cursor().execute(f"CREATE DATABASE {DATABASE} CHARACTER SET utf8mb4")
+                return
+        except pymysql.err.OperationalError as error:
+            if time.monotonic() > deadline or server.poll() is not None:
+                raise RuntimeError(f"MariaDB does not answer: {error}\n{log.read_text()[-2000:]}") from error
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def started(module: str, *arguments: str) -> Iterator[str]:
+    """A module of ours as a process; gives the first line that it prints."""
+    command = [sys.executable, "-m", module, *arguments]
+    with ended(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)) as process:
+        assert process.stdout is not None
+        yield first_line(process.stdout)
+
+
+def first_line(stream: IO[bytes]) -> str:
+    line = stream.readline().decode().strip()
+    if not line:
+        raise RuntimeError("the process ended before it said its address")
+    return line
+
+
+@contextlib.contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, ended in the end."""
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()

@@ -1,0 +1,88 @@
+"""The counts of one row as a bar chart: pure functions from numbers to SVG text.
+
+Places are in percent and text is in pixels, so the same drawing fills a phone and a wide window and stays readable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from .svg import Svg, element
+
+TOP = 16
+_LINE, _BAR = 26, 18  # pixels from bar to bar, and of a bar
+_LEFT, _WIDTH = 32.0, 46.0  # percent: where bars begin, and how long the longest is
+_LONGEST = 15  # characters that fit beside a bar on a phone
+
+
+class Bar(NamedTuple):
+    """One line of the chart; ``bits`` is a bit string, or says what was put together."""
+
+    bits: str
+    seen: int
+    share: float
+    is_rest: bool = False
+
+
+def bars(counts: Mapping[str, int], top: int = TOP) -> list[Bar]:
+    """The ``top`` most frequent states, and the rest in one.
+
+    >>> [bar.bits for bar in bars({"00": 6, "11": 3, "01": 1}, top=1)]
+    ['00', '2 more states']
+    """
+    total = sum(counts.values()) or 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(ordered) == top + 1:
+        top += 1  # one state needs no "rest" to stand for it
+    shown = [Bar(bits, count, count / total) for bits, count in ordered[:top]]
+    rest = sum(count for _, count in ordered[top:])
+    if len(ordered) > top:
+        shown.append(Bar(f"{len(ordered) - top:,} more states", rest, rest / total, is_rest=True))
+    return shown
+
+
+def draw(counts: Mapping[str, int], top: int = TOP) -> Svg:
+    """A horizontal bar for each of `bars`, with its count and its share as text beside it."""
+    found = bars(counts, top)
+    longest = max((bar.share for bar in found), default=0) or 1
+    lines = [_line(number, bar, longest) for number, bar in enumerate(found)]
+    label = "Bar chart of counts: " + ", ".join(f"{bar.bits} {bar.seen}" for bar in found[:4])
+    height = _LINE * len(found) + 4
+    return element(
+        "svg",
+        element("line", x1=f"{_LEFT}%", x2=f"{_LEFT}%", y1=0, y2=height, class_="axis"),
+        *lines,
+        class_="chart",
+        width="100%",
+        height=height,
+        role="img",
+        aria_label=label,
+    )
+
+
+def _line(number: int, bar: Bar, longest: float) -> Svg:
+    y = number * _LINE + 4
+    width = _WIDTH * bar.share / longest
+    middle = y + _BAR / 2
+    share = element("tspan", f" · {bar.share:.1%}", class_="share")  # left out where there is no room
+    return element(
+        "g",
+        element("title", f"{bar.bits}: {bar.seen:,} ({bar.share:.2%})"),
+        element("text", _cut(bar.bits), x=f"{_LEFT - 1.5}%", y=middle, class_="bits", text_anchor="end", dy="0.35em"),
+        element(
+            "rect",
+            x=f"{_LEFT}%",
+            y=y,
+            width=f"{width:.3f}%",
+            height=_BAR,
+            rx=2,
+            class_="bar rest" if bar.is_rest else "bar",
+        ),
+        element("text", f"{bar.seen:,}", share, x=f"{_LEFT + width + 1.5:.3f}%", y=middle, class_="count", dy="0.35em"),
+    )
+
+
+def _cut(bits: str) -> str:
+    half = _LONGEST // 2
+    return bits if len(bits) <= _LONGEST else f"{bits[:half]}…{bits[-half:]}"
