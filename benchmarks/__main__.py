@@ -17,7 +17,7 @@ from typing import Any
 from .harness import Measure, figure
 
 # name -> module with ``measures() -> dict[str, Callable[[], Iterable[Measure]]]``
-BENCHMARKS = {"waist": "benchmarks.waist", "openmpq": "benchmarks.openmpq", "slurm": "benchmarks.slurm"}
+BENCHMARKS = {name: f"benchmarks.{name}" for name in ("waist", "openmpq", "slurm", "queue")}
 
 
 def main(arguments: list[str] | None = None) -> int:

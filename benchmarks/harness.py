@@ -26,6 +26,7 @@ class Measure:
         compared_with: the other side of a ratio, or what stands beside a figure.
         note: absolute figures, or the reason where a goal is missed.
         series: lines of a picture to draw besides, name to values at 1, 2, …; series_axes: what the axes show.
+        drawn_by: the module whose ``draw(measure, folder)`` draws the series, where lines will not do.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Measure:
     note: str = ""
     series: Mapping[str, Sequence[float]] | None = None
     series_axes: tuple[str, str] = ("", "")
+    drawn_by: str = ""
 
     @property
     def met(self) -> bool | None:

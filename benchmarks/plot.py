@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import matplotlib
@@ -33,7 +34,9 @@ def draw(results: Sequence[Measure], folder: Path) -> Path:
     figure.savefig(path, dpi=130)
     plt.close(figure)
     for result in results:
-        if result.series:
+        if result.drawn_by:
+            import_module(result.drawn_by).draw(result, folder)
+        elif result.series:
             draw_series(result, folder)
     return path
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from qpu_executors.errors import MissingPackage, UnknownEngine
+from qpu_executors.observing import observers
 from qpu_executors.site import Site
 from qpu_executors.threads import QPUThreadPool
 
@@ -99,7 +100,7 @@ def _opener(name: str) -> Callable[..., AbstractContextManager[Pools]]:
 
 @contextmanager
 def _open_threads(site: Site) -> Iterator[Pools]:
-    qpus, cpus = QPUThreadPool(site.qpus), CPUThreadPool(site.cpu_workers)
+    qpus, cpus = QPUThreadPool(site.qpus, observers=observers("threads")), CPUThreadPool(site.cpu_workers)
     try:
         yield qpus, cpus
     except BaseException:

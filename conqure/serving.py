@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qpu_executors.observing import observers, unobserved
 from qpu_executors.site import Site
 
 from .engines import open_engine
@@ -66,7 +67,10 @@ def serving(
     from openmpq_runtime import Tally, serve
 
     chosen = replace(Site.load(site).only(device), cpu_workers=1)  # nothing classical goes through the bridge
-    with open_engine(engine, chosen) as opened:
+    with ExitStack() as stack:
+        with unobserved():  # the bridge tells its own observers
+            opened = stack.enter_context(open_engine(engine, chosen))
         tally = Tally(chosen.qpus)
-        with serve(opened.qpus, listen, scripts=scripts, observers=[tally]) as bridge:
-            yield Served(chosen, opened.name, bridge, tally)
+        watching = [tally, *observers("openmpq")]
+        bridge = stack.enter_context(serve(opened.qpus, listen, scripts=scripts, observers=watching))
+        yield Served(chosen, opened.name, bridge, tally)

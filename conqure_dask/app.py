@@ -7,6 +7,7 @@ import functools
 import inspect
 import uuid
 from collections.abc import Callable
+from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
 from typing import Any, overload
 from weakref import WeakKeyDictionary
@@ -16,6 +17,7 @@ from dask.delayed import Delayed, delayed
 from distributed import Client, Future, get_client
 
 from qpu_executors import InvalidTask, Selector, select
+from qpu_executors.observing import Observer, Outcome, follow, observers, results_in, task_of
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .calls import call_with_qpu, run_returned
@@ -24,6 +26,7 @@ from .resources import CLASSICAL, qpus_of_client, wanted
 
 _SETTINGS = ("shots", "seed", "parameter_values")  # what as_task and a handle take
 _OPTIONS = ("device", "priority", *_SETTINGS)
+FETCH_S = 30.0  # for a result that an observer wants to see
 
 
 class QuantumApp:
@@ -46,7 +49,7 @@ class QuantumApp:
         options, settings = self._split(kwargs)
         client = self._client or _current_client()
         check_device(client, options["device"])
-        return client.submit(
+        future = client.submit(
             self._travels,
             options["device"],
             self._func,
@@ -59,6 +62,9 @@ class QuantumApp:
             fifo_timeout=IN_ORDER,
             pure=False,
         )
+        if not client.asynchronous and (watching := observers("dask")):
+            self._tell(watching, future, options, settings)
+        return future
 
     def delayed(self, *args: Any, **kwargs: Any) -> Delayed:
         """The same call as a node of a `dask.delayed` graph: nothing runs before ``compute`` or ``persist``.
@@ -77,6 +83,14 @@ class QuantumApp:
         if not isinstance(options["device"], str):
             raise InvalidTask(f"device must be a name or a selector when the app is called, not {options['device']!r}.")
         return options, {name: options[name] for name in _SETTINGS if options[name] is not None}
+
+    def _tell(
+        self, watching: tuple[Observer, ...], future: Future[Any], options: dict[str, Any], settings: dict[str, Any]
+    ) -> None:
+        """Observers hear of a call and its results; what a function makes of results itself is not fetched for them."""
+        told = {name: value for name, value in settings.items() if isinstance(value, int)}
+        task = task_of(self._func, options["device"], priority=options["priority"], **told)
+        follow(watching, task, future, _outcome if self._travels is run_returned else _end)
 
     def _key(self) -> str:
         return f"{self._name}-{uuid.uuid4().hex}"  # never the same: equal circuits are separate samples
@@ -178,6 +192,18 @@ def check_device(client: Client, device_id: str) -> None:
         return
     select(device_id, qpus_of_client(client), "this Dask cluster")
     _fitting.setdefault(client, set()).add(device_id)
+
+
+def _end(future: Future[Any]) -> Outcome:
+    """How a call ended, without its value."""
+    if future.status == "finished":
+        return None
+    return future.exception(timeout=FETCH_S) if future.status == "error" else CancelledError()
+
+
+def _outcome(future: Future[Any]) -> Outcome:
+    """How a call ended, with its value, which is fetched."""
+    return results_in(future.result(timeout=FETCH_S)) if future.status == "finished" else _end(future)
 
 
 def _current_client() -> Client:

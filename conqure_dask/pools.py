@@ -13,6 +13,7 @@ from distributed import Client
 
 from qpu_executors import QPU, QuantumTask, Site, run, select
 from qpu_executors.futures import when_ready
+from qpu_executors.observing import follow, observers, outcome
 
 from .borrowing import LINGER_IN_JOBS_S, LINGER_S, BorrowedQPUs
 from .calls import call_beside_qpu, is_task
@@ -123,6 +124,7 @@ class QPUPool(Executor):
         self._later: set[Future[Any]] = set()
         self._tasks = TaskSubmitter(client, wanted(device), call_beside_qpu)
         self._borrowed = BorrowedQPUs(client, device, qpus, retries, linger_s) if leases else None
+        self._observers = observers("dask")
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""
@@ -135,6 +137,12 @@ class QPUPool(Executor):
         return self._tasks.submit(fn, args, kwargs)
 
     def _run(self, task: QuantumTask) -> Future[Any]:
+        future = self._start(task)
+        if self._observers:
+            follow(self._observers, task, future, outcome)
+        return future
+
+    def _start(self, task: QuantumTask) -> Future[Any]:
         if self._borrowed is not None:
             return self._borrowed.submit(task)
         select(task.device_id, self.qpus, "this pool")
@@ -143,22 +151,22 @@ class QPUPool(Executor):
 
     def _run_later(self, promised: Future[Any]) -> Future[Any]:
         """A task that another call makes: where it goes is known when it is there."""
-        outcome: Future[Any] = Future()
-        self._later.add(outcome)
-        outcome.add_done_callback(self._later.discard)
+        promise: Future[Any] = Future()
+        self._later.add(promise)
+        promise.add_done_callback(self._later.discard)
 
         def go(args: tuple[Any, ...], kwargs: dict[str, Any], error: BaseException | None) -> None:
-            if not outcome.set_running_or_notify_cancel():
+            if not promise.set_running_or_notify_cancel():
                 return
             try:
                 if error is not None:
                     raise error
-                self._run(args[0]).add_done_callback(lambda done: _copy(done, outcome))
+                self._run(args[0]).add_done_callback(lambda done: _copy(done, promise))
             except BaseException as problem:
-                outcome.set_exception(problem)
+                promise.set_exception(problem)
 
         when_ready((promised,), {}, go)
-        return outcome
+        return promise
 
     def session(self, device: str | None = None, **options: Any) -> contextlib.AbstractContextManager[QPUSession]:
         """Hold one QPU for a loop; see `conqure_dask.session`."""

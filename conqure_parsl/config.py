@@ -19,11 +19,13 @@ from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.providers.base import ExecutionProvider
 
 from qpu_executors import Group, InvalidSite, Site
+from qpu_executors.observing import observers
 
 from .addresses import address_on
 from .executor import CPUExecutor, QPUExecutor
 from .htex import PinnedHTEX, safe_htex
 from .in_process import QPUThreadExecutor
+from .recording import ObservedMemoizer
 from .slurm import ProviderPerQPU, Queue
 from .steps import provider_for
 
@@ -111,6 +113,8 @@ def parsl_config(
     }
     if site.groups and not executors:
         defaults["max_idletime"] = 10**6  # executors on Slurm give back their own idle blocks (`SlurmBlocks`)
+    if watching := observers("parsl"):
+        options["memoizer"] = ObservedMemoizer(watching, options.get("memoizer"))
     return Config(**(defaults | options))
 
 

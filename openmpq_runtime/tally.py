@@ -1,4 +1,4 @@
-"""Who watches what passes the bridge: the summary of a run, and later whatever keeps records of works."""
+"""Who watches what passes the bridge: the summary of a run."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from qpu_executors.device import QPU
+from qpu_executors.observing import Observer as Observer
+from qpu_executors.observing import Outcome
 from qpu_executors.records import QuantumResult, QuantumTask
-
-
-class Observer(Protocol):
-    """Told of every circuit that passes a bridge, from the bridge's threads. What it raises is logged and ignored."""
-
-    def submitted(self, task: QuantumTask) -> None:
-        """The pool has accepted this task."""
-        ...
-
-    def finished(self, task: QuantumTask, outcome: QuantumResult | BaseException) -> None:
-        """It is done, failed or cancelled; called once for each that was submitted."""
-        ...
 
 
 class Tally:
@@ -44,7 +34,7 @@ class Tally:
         with self._lock:
             self.tasks += 1
 
-    def finished(self, task: QuantumTask, outcome: QuantumResult | BaseException) -> None:
+    def finished(self, task: QuantumTask, outcome: Outcome) -> None:
         with self._lock:
             if isinstance(outcome, QuantumResult):
                 self._circuits[outcome.device_id] += len(outcome.counts)  # none of a script

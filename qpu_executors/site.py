@@ -51,7 +51,7 @@ class Site:
     qpu_mode: str = "workers"
     path: Path | None = None
     groups: tuple[Group, ...] = ()
-    queue: Mapping[str, str] = field(default_factory=dict)
+    queue: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "qpus", tuple(self.qpus))

@@ -214,6 +214,35 @@ FORMAT = Table(
                 "listen": Key("text", "where the service listens, HOST:PORT", "127.0.0.1:8585", pattern=_WORD),
                 "store": Key("text", "where it keeps its records: a file, or the URL of a database", pattern=_WORD),
                 "token_file": Key("text", "the file with the user's token", pattern=_FOLDER),
+                "public_url": Key("text", "how clients reach the service, if not where it listens", pattern=_WORD),
+                "tls_cert": Key("text", "the service's certificate (PEM), for HTTPS without a proxy", pattern=_FOLDER),
+                "tls_key": Key("text", "the certificate's key (PEM)", pattern=_FOLDER),
+                "policy": Key(
+                    "text",
+                    "in which order works run: fifo, or preferences joined by +: same_qubits, near_convergence, "
+                    "fair_share",
+                    "fifo",
+                    pattern=_WORD,
+                ),
+                "aging_s": Key("whole number", "seconds of waiting that count as one priority more", "3600"),
+                "patience_s": Key("whole number", "seconds after which no preference puts a work off", "600"),
+                "batch_rows": Key(
+                    "whole number", "rows that works of one program may have to run as one task; 0: none", "0", low=0
+                ),
+                "max_attempts": Key("whole number", "times a work is given out before it ends as lost", "3", high=100),
+                "lease_s": Key("whole number", "seconds a claim outlives its dispatcher", "60", low=3, high=86_400),
+                "requests_per_minute": Key("whole number", "of one user or device; 0: any number", "12,000", low=0),
+                "logins_per_minute": Key(
+                    "whole number", "for one account from one address; 0: any number", "10", low=0
+                ),
+                "max_workload": Key("whole number", "bytes of a workload or of its results", "67,108,864"),
+                "keep_days": Key("whole number", "days until a work that ended is forgotten; 0: never", "0", low=0),
+                "legacy_done": Key(
+                    "true or false",
+                    "clients of the AWS interface see DONE and a document about the error for a work that failed, "
+                    "since they would wait for ever",
+                    "true",
+                ),
             },
         ),
         "engine": Table(

@@ -16,7 +16,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -24,6 +24,7 @@ from typing import Any
 
 from .device import QPU
 from .futures import settle, when_ready
+from .observing import Observer, follow, outcome
 from .records import Priority, QuantumResult, QuantumTask
 from .running import HeldDevice, hold, run
 from .task_queue import AGING_S, Entry, TaskQueue
@@ -36,14 +37,16 @@ class QPUThreadPool(Executor):
 
     ``submit(run, task)`` goes to a QPU that ``task.device_id`` selects, by ``task.priority``; any other call goes to
     any QPU. Futures given as arguments, also inside lists, are waited for and replaced by their results. A waiting
-    task can be cancelled. Devices are opened on first use, once, and closed by `shutdown`.
+    task can be cancelled. Devices are opened on first use, once, and closed by `shutdown`. ``observers`` are told of
+    every task that is submitted.
 
     >>> with QPUThreadPool([QPU("sv0", "statevector", 14)]) as pool:
     ...     pool.submit(run, task).result().counts
     """
 
-    def __init__(self, qpus: Iterable[QPU], aging_s: float = AGING_S) -> None:
+    def __init__(self, qpus: Iterable[QPU], aging_s: float = AGING_S, observers: Sequence[Observer] = ()) -> None:
         self._queue = TaskQueue(qpus, aging_s)
+        self._observers = observers
         self._lock = threading.Lock()
         self._ids = itertools.count()
         self._closed = False
@@ -60,7 +63,10 @@ class QPUThreadPool(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""
-        return self.submit_to(fn, args, kwargs)
+        future = self.submit_to(fn, args, kwargs)
+        if self._observers and fn is run and args and isinstance(args[0], QuantumTask):
+            follow(self._observers, args[0], future, outcome)
+        return future
 
     def submit_to(
         self,

@@ -1,4 +1,4 @@
-"""The kill drill: `kill -9` of the service a hundred times under load, and of the dispatcher, its workers and a device client.
+"""The kill drill: `kill -9` of the service a hundred times under load, and of dispatcher, workers and device client.
 
 Clients hand in works all the while and repeat what is not answered. Afterwards every work that was acknowledged must be
 there, in a final state, with the results that belong to it, and must have become DONE once. The last is counted by the
@@ -8,21 +8,17 @@ database itself: a trigger notes every change of status, whoever made it and wha
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from conqure.queue.packing import Packed
 from conqure.queue.remote import RemoteQueue
@@ -160,7 +156,7 @@ def _hand_in(here: Processes, number: int, load: Load, over: threading.Event) ->
 
 def _for_the_site(name: str) -> Order:
     task = QuantumTask(BELL, device_id="sv0", shots=100, task_id=name)
-    return Order(Packed(task.to_json().encode(), WorkloadFormat.TASK, "sv0", (task,)), Priority.MEDIUM)
+    return Order(Packed(task.to_json().encode(), WorkloadFormat.TASK, "sv0"), Priority.MEDIUM)
 
 
 def _for_the_lab(name: str) -> Order:

@@ -1,12 +1,11 @@
 """The paper's service: Flask's development server, MariaDB, and a process for each work.
 
 ``python -m benchmarks.queue.paper_server SOCKET JOB``: it prints its address and serves until it is ended. It is as quick
-as such a stack honestly is: no lines in a log, no TLS to the database, the smallest of jobs, children reaped by the kernel.
+as such a stack honestly is: no TLS to the database, the smallest of processes as the job, children reaped by the kernel.
 """
 
 from __future__ import annotations
 
-import logging
 import signal
 import subprocess
 import sys
@@ -70,7 +69,6 @@ def application(socket: str, job: str) -> Flask:
 
 
 def main(socket: str, job: str) -> None:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     server = make_server("127.0.0.1", 0, application(socket, job), threaded=True)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)

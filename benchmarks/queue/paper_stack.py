@@ -8,9 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
 
 import pymysql
 import requests
@@ -60,7 +59,8 @@ class PaperClient:
 @contextlib.contextmanager
 def paper_stack(folder: Path) -> Iterator[PaperClient]:
     """The whole stack on this machine, its data below ``folder`` (a short path: a socket lies there too)."""
-    with mariadb(folder / "mariadb") as socket, started("benchmarks.queue.paper_server", str(socket), JOB) as url:
+    server = (sys.executable, "-m", "benchmarks.queue.paper_server")
+    with mariadb(folder / "mariadb") as socket, started([*server, str(socket), JOB], folder / "paper.log") as url:
         client = PaperClient(url)
         try:
             yield client
@@ -78,9 +78,7 @@ def mariadb(folder: Path) -> Iterator[Path]:
     data, socket, user = folder / "data", folder / "s", f"--user={os.environ.get('USER') or 'root'}"
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", user, "--skip-test-db"]
     with (folder / "log").open("w") as log:
-        subprocess.run(
-            [*install, "--auth-root-authentication-method=normal"], check=True, stdout=log, stderr=log
-        )
+        subprocess.run([*install, "--auth-root-authentication-method=normal"], check=True, stdout=log, stderr=log)
         command = ["mariadbd", *_SERVER, f"--datadir={data}", f"--socket={socket}", f"--pid-file={folder}/pid", user]
         with ended(subprocess.Popen(command, stdout=log, stderr=log)) as server:
             _create_database(socket, server, folder / "log")
@@ -101,19 +99,16 @@ def _create_database(socket: Path, server: subprocess.Popen[bytes], log: Path) -
 
 
 @contextlib.contextmanager
-def started(module: str, *arguments: str) -> Iterator[str]:
-    """A module of ours as a process; gives the first line that it prints."""
-    command = [sys.executable, "-m", module, *arguments]
-    with ended(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)) as process:
-        assert process.stdout is not None
-        yield first_line(process.stdout)
-
-
-def first_line(stream: IO[bytes]) -> str:
-    line = stream.readline().decode().strip()
-    if not line:
-        raise RuntimeError("the process ended before it said its address")
-    return line
+def started(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
+    """A service as a process that logs to a file; gives the first line that it prints: where it is."""
+    with log.open("w") as lines:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=lines, env=env)
+        with ended(process):
+            assert process.stdout is not None
+            line = process.stdout.readline().decode().strip()
+            if not line:
+                raise RuntimeError(f"{' '.join(command)} ended before it said where it is: {log.read_text()[-2000:]}")
+            yield line
 
 
 @contextlib.contextmanager

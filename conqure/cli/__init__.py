@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import device_client, devices, doctor, login, run, sites, why, work
+from . import device_client, devices, doctor, login, run, serve, sites, users, why, work
 from .group import DEBUG, ConqureGroup, LazyCommand
 from .output import on_terminal
 
@@ -53,10 +53,13 @@ app.add_typer(sites.app, name="sites")
 app.add_typer(work.app, name="work")
 app.command("login")(login.login)
 app.command("logout")(login.logout)
-app.command("devices")(devices.devices)
+app.add_typer(devices.app, name="devices")
 app.command("run")(run.run)
 app.command("doctor")(doctor.doctor)
 app.command("why")(why.why)
+app.command("serve")(serve.serve)
+app.command("dispatch")(serve.dispatch)
+app.add_typer(users.app, name="users")
 app.command("device-client")(device_client.device_client)
 
 

@@ -80,6 +80,11 @@ def choose(
     return EmbeddedQueue(Site.load(site), store, start)
 
 
+def known_service(url: str | None = None) -> Door | None:
+    """The service at this address, or the one that is configured; None if there is none."""
+    return _door_of(url, None, None) if url else next(_configured(), None)
+
+
 def client_file() -> Path:
     """``$XDG_CONFIG_HOME/conqure/client.toml``, by default ``~/.config/conqure/client.toml``."""
     from qpu_executors.site_search import user_folder

@@ -46,7 +46,7 @@ _NO_LONGER_OURS = (WorkConflict, UnknownWork)
 
 class Say(Protocol):
     """Is told what happens: ``claimed``, ``done``, ``failed``, ``canceled``, ``refused``; ``waiting`` for the queue and
-    ``back``; ``unsafe`` where results could not be written to disk."""
+    ``back``; ``unsafe`` where results could not be written to disk; ``ending``."""
 
     def __call__(self, event: str, /, **facts: Any) -> None: ...
 
@@ -287,6 +287,7 @@ class DeviceClient:
     def _end(self, beating: threading.Thread) -> None:
         self.stop()
         with contextlib.suppress(KeyboardInterrupt):  # a second Ctrl-C: now
+            self._say("ending", running=len(self._running))
             self._wait_until_idle(self._grace_s)
         with self._changed:
             left = list(self._running.values())

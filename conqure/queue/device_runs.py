@@ -16,11 +16,11 @@ from typing import Protocol
 
 from qpu_executors.device import QPU
 from qpu_executors.errors import ConqureError, DeviceError, DeviceFault, InvalidWork, TooLarge
-from qpu_executors.records import QuantumResult, QuantumTask
 from qpu_executors.running import HeldDevice
 
 from .held_works import MARK
 from .work import MAX_WORKLOAD_BYTES, WorkloadFormat, WorkRecord
+from .workloads import read_tasks, results_payload
 
 DAY_S = 86_400.0
 TERM_S = 5.0  # between asking a program to end and killing it
@@ -89,23 +89,18 @@ class DriverRunner:
         return json.dumps(facts).encode()
 
     def run(self, work: WorkRecord, workload: bytes, folder: Path, canceled: Cancellation) -> bytes:
-        if work.format is WorkloadFormat.TASK:
-            return self._run(QuantumTask.from_json(workload)).to_json().encode()
-        if work.format is WorkloadFormat.TASKS:
-            done = []
-            for values in json.loads(workload):
-                if canceled.reason is not None:
-                    break
-                done.append(self._run(QuantumTask.from_json(json.dumps(values))).to_json())
-            return f"[{','.join(done)}]".encode()
-        raise InvalidWork(f"device {self._held.qpu.device_id!r} runs tasks, not workloads of the format {work.format}.")
+        # The queue has chosen this device; what it calls it, and by which tags, is its affair.
+        device_id = self._held.qpu.device_id
+        tasks = read_tasks(work.format, workload, device_id=device_id, priority=work.priority, work_id=work.work_id)
+        results = []
+        for task in tasks:
+            if canceled.reason is not None:
+                return b""
+            results.append(self._held.run(task))
+        return results_payload(work.format, results, workload)
 
     def close(self) -> None:
         self._held.close()
-
-    def _run(self, task: QuantumTask) -> QuantumResult:
-        # The queue has chosen this device; what it calls it, and by which tags, is its affair.
-        return self._held.run(task.replace(device_id=self._held.qpu.device_id))
 
 
 class ProgramRunner:

@@ -1,93 +1,73 @@
-"""`Dispatcher`: takes works from a store and gives them to a pool.
+"""`Dispatcher`: takes works from a store in their turn and runs them on a pool's QPUs.
 
-It keeps no more works in flight on a QPU than that has slots: all others wait in the store, where a policy orders them
-and where what comes later and matters more can still go first.
+It has no more works on their way to a QPU than that has slots, so the order stays honest up to the last moment.
 
-**What is promised.** A work runs at least once, and no more than ``max_attempts`` times: when a dispatcher is lost,
-what it had is given out again once its lease is over, though the QPU may have run it. A work that is final never runs
-again, and a late answer from somebody who was given up changes nothing.
+**At least once.** A work is claimed for a while (a lease) that is renewed as long as this process lives. If the process
+or the machine is lost, the work is given out again, and may then run a second time; after ``max_attempts`` it ends in
+ERROR (``work_lost``). Results and the status DONE are kept in one step that only the holder of the claim can take, so a
+work that is DONE is never run again and never DONE twice.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import secrets
-import socket
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any
 
 from qpu_executors.device import QPU
-from qpu_executors.errors import (
-    ConqureError,
-    DeviceError,
-    InvalidTask,
-    InvalidWork,
-    StoreError,
-    UnknownWork,
-    WorkConflict,
-)
-from qpu_executors.records import QuantumResult, QuantumTask
-from qpu_executors.running import run
+from qpu_executors.errors import ConqureError, InvalidTask, StoreError, UnknownWork, WorkConflict
 from qpu_executors.selector import Selector
 
-from .batching import BATCH_ROWS, batch, merge, split
-from .policies import WINDOW, Fifo, Policy
-from .redelivery import MAX_ATTEMPTS, again_or_error, redeliver
-from .store import Store
+from .batching import joinable
+from .flights import Ended, Flight
+from .history import History
+from .naming import DispatcherName
+from .outcome import Outcome
+from .policies import WINDOW, Policy, policy_named
+from .redelivery import MAX_ATTEMPTS, recover_expired, redeliver
+from .store import Store, WorkQuery
 from .work import WorkRecord, WorkStatus
-from .workloads import read_tasks, results_payload
 
 log = logging.getLogger("conqure.queue")
 
-LEASE_S = 60.0
-LOOK_S = 0.25  # how often it looks for what other processes have put into the store
-CANCEL_LOOK_S = 1.0  # how often it looks whether other processes want a running work to end
-BACK_OFF_S = (0.1, 10.0)  # when the store does not answer: the first pause, and the longest
-
-
-@dataclass(eq=False)
-class _Held:
-    """A work that is claimed, and what it asks of the pool."""
-
-    work: WorkRecord
-    payload: bytes
-    tasks: list[QuantumTask]
-
-
-@dataclass(eq=False)
-class _Flight:
-    """Works that share a slot of a QPU: one, or a batch."""
-
-    qpu: QPU
-    held: list[_Held]
-    futures: list[Future[QuantumResult]] = field(default_factory=list)
-    left: int = 0
+LOOK_S = 0.25  # how often it looks for what other processes have changed
+CANCEL_LOOK_S = 1.0  # the same for the works that run
+_BACKOFF_S = (0.2, 10.0)  # while the store or the pool does not answer
+REMEMBERED = 1000  # works that were done before it started, for policies that look back
+_STORE_TRIES = 5  # of results that the store refuses while it takes everything else
 
 
 class Dispatcher:
-    """Runs the works of a store on the QPUs of a pool, from ``start`` (or ``with``) to ``stop``.
+    """Runs the works of a store on the QPUs of a pool, from `start` to `stop`.
+
+    Works wait in lines, one for each ``device_id`` text. A QPU serves the lines whose selector it fits; works for
+    which no QPU here is meant are left to others. A work that is too large for a QPU is left to a larger one, if there
+    is one here.
+
+    Cancelling: a work that waits is ended by the store. One that was given to the pool is taken back if it has not
+    begun; else it ends as it ends, but the further tasks of a list are not begun.
 
     Args:
-        store, pool: where works wait, and an executor whose workers hold ``qpus``.
-        name: who claims; by default made up. With a name that stays the same, as a service has, a restart gives out
-            again at once what it had before; two dispatchers that live at the same time must differ.
-        engine: what the records say ran them.
-        policy: the order; first come, first served inside a priority by default.
-        max_attempts: after so many claims a work that is lost again ends in ERROR.
-        lease_s: how long others leave works alone that a dispatcher has and does not ask about any more.
-        batch_rows: rows that small works of one program may share a call with; 1 takes each work alone.
-        grace_s: how long `stop` waits for what runs; the rest goes back to READY.
+        pool: any executor whose workers hold these QPUs. It is the caller's, and closed after the dispatcher.
+        name: of its claims. By default another one each time; with a fixed one (of a service) a new process takes
+            over at once what a crashed one had.
+        engine: what the records shall say.
+        policy: of `conqure.queue.policies`, or its name.
+        batch: rows that works of one program may have together to run as one task; 0: each work is a task of its own.
+        max_attempts: how often a work is given out, if its holder is lost or meets a passing fault.
+        lease_s: how long a claim outlives this process.
 
-    >>> with Dispatcher(store, engine.qpus, site.qpus):
-    ...     client.wait_until_done(work_id)
+    Raises:
+        AlreadyThere: a dispatcher of this fixed name runs; InvalidSite: there is no such policy.
+
+    >>> with QPUThreadPool(site.qpus) as pool, Dispatcher(store, pool, site.qpus):
+    ...     wait_until_everything_is_done()
     """
 
     def __init__(
@@ -96,305 +76,281 @@ class Dispatcher:
         pool: Executor,
         qpus: Iterable[QPU],
         *,
-        name: str | None = None,
+        name: str = "",
         engine: str = "threads",
-        policy: Policy | None = None,
+        policy: Policy | str = "fifo",
+        batch: int = 0,
         max_attempts: int = MAX_ATTEMPTS,
-        lease_s: float = LEASE_S,
-        batch_rows: int = BATCH_ROWS,
+        lease_s: float = 60.0,
         grace_s: float = 5.0,
+        look_s: float = LOOK_S,
     ) -> None:
-        self.name = name or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self.qpus = {qpu.device_id: qpu for qpu in qpus}
-        self._store, self._pool, self._engine = store, pool, engine
-        self._policy: Policy = policy or Fifo()
-        self._max_attempts, self._lease_s, self._batch_rows = max_attempts, lease_s, batch_rows
-        self._grace_s = grace_s
-        self._flights: dict[str, list[_Flight]] = {device_id: [] for device_id in self.qpus}
-        self._ended: deque[_Flight] = deque()  # flights whose futures are all done; filled by the pool's threads
-        self._to_cancel: deque[str] = deque()
-        self._next_renewal = self._next_cancel_look = 0.0
-        self._wake = threading.Event()
-        self._stopping = False
+        self.store, self.pool, self.qpus = store, pool, list(qpus)
+        self.engine, self.max_attempts = engine, max_attempts
+        self.policy = policy_named(policy) if isinstance(policy, str) else policy
+        self._batch, self._lease_s, self._grace_s, self._look_s = batch, lease_s, grace_s, look_s
+        self._name = DispatcherName(name, store.url)
+        self.name = self._name.text
+        self.history = History()
+        self._flights: list[Flight] = []
+        self._landed: deque[tuple[Flight, Future[Any]]] = deque()
+        self._ended: deque[Ended] = deque()
+        self._charged: dict[str, float] = {}
+        self._refused: dict[str, int] = {}
+        self._woken = threading.Event()
+        self._stop_at: float | None = None
+        self._renew_at = self._look_at = self._fill_at = 0.0
         self._thread: threading.Thread | None = None
 
-    # -- for its owner --
-
-    def start(self) -> Self:
-        self._store.listeners.append(self._notice)
-        self._thread = threading.Thread(target=self._serve, name="conqure-dispatcher", daemon=True)
-        self._thread.start()
+    def __enter__(self) -> Dispatcher:
+        self.start()
         return self
 
-    def stop(self) -> None:
-        """Take nothing more, wait for what runs no longer than ``grace_s``, give the rest back."""
-        self._stopping = True
-        self._wake.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        with contextlib.suppress(ValueError):
-            self._store.listeners.remove(self._notice)
-
-    def wake(self) -> None:
-        """Look at the store now."""
-        self._wake.set()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
-    def in_flight(self) -> int:
-        """Works that it has claimed and not yet finished."""
-        return sum(len(flight.held) for flights in self._flights.values() for flight in list(flights))
+    def in_flight(self) -> list[WorkRecord]:
+        """The works that it has given to the pool."""
+        return [work for flight in list(self._flights) for work in flight.works.values()]
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin, in a thread of its own; what an earlier process of this name had is given out again."""
+        self.store.listeners.append(self._notice)
+        self._thread = threading.Thread(target=self._go_on, name=f"dispatcher-{self.name}", daemon=True)
+        self._thread.start()
+        self.wake()
+
+    def wake(self) -> None:
+        """Something has changed: look at once."""
+        self._woken.set()
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Take no more works, wait so long for those that run, and let the rest be READY for others."""
+        if self._thread is None:
+            return
+        self._stop_at = time.monotonic() + (self._grace_s if grace_s is None else grace_s)
+        self.wake()
+        self._thread.join()
+        self._thread = None
+        with suppress(ValueError):
+            self.store.listeners.remove(self._notice)
+        self._name.release()
 
     # -- its thread --
 
-    def _serve(self) -> None:
-        pause = BACK_OFF_S[0]
-        recovered = False
-        while not self._stopping:
+    def _go_on(self) -> None:
+        pause_s = 0.0
+        with suppress(ConqureError):
+            self.history.remember(self.store.find(WorkQuery(statuses=(WorkStatus.DONE,)), REMEMBERED))
+        while not self._is_over():
+            self._woken.wait(pause_s or self._look_s)
+            self._woken.clear()
             try:
-                if not recovered:
-                    self._recover()
-                    recovered = True
                 self._turn()
-                pause = BACK_OFF_S[0]
-                self._wake.wait(LOOK_S)
-            except StoreError as error:  # results that could not be kept stay in self._ended
-                log.warning("the store does not answer, trying again in %.1f s: %s", pause, error)
-                self._wake.wait(pause) if self._stopping else time.sleep(pause)
-                pause = min(2 * pause, BACK_OFF_S[1])
-            except Exception:  # a mistake in here must not end the queue
-                log.exception("the dispatcher met an error and goes on")
-                time.sleep(pause)
-            self._wake.clear()
-        self._finish()
+                pause_s = 0.0
+            except Exception as error:
+                pause_s = min(max(_BACKOFF_S[0], 2 * pause_s), _BACKOFF_S[1])
+                told = log.warning if isinstance(error, ConqureError) else log.exception
+                told("dispatcher %s: %s; it tries again in %.1f s", self.name, error, pause_s)
+        self._leave()
+
+    def _is_over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        return not (self._flights or self._ended) or time.monotonic() >= self._stop_at
 
     def _turn(self) -> None:
-        self._fill()  # first: a QPU that has become free should not wait for what it gave to be written
-        self._keep_ended()
-        self._cancel()
-        now = time.time()
-        if now >= self._next_renewal:
-            self._renew(now)
-
-    def _recover(self) -> None:
-        """What this name had before a crash is given out again."""
-        now = time.time()
-        for work in self._store.renew(self.name, self._lease_s, now):
-            redeliver(self._store, work, now, self._max_attempts)
-
-    def _renew(self, now: float) -> None:
-        if any(self._flights.values()) or self._ended:
-            self._store.renew(self.name, self._lease_s, now)
-        for work in self._store.expired(now):
-            redeliver(self._store, work, now, self._max_attempts)
-        self._next_renewal = now + self._lease_s / 3
-
-    # -- from the store to the pool --
-
-    def _fill(self) -> None:
-        if not any(self._free(qpu) for qpu in self.qpus.values()):
-            return
-        lines = self._store.lines()
-        for qpu in self.qpus.values():
-            mine = [line for line in lines if _fits(line, qpu)]
-            while mine and self._free(qpu) and not self._stopping:
-                if not self._take(qpu, mine):
-                    break
-
-    def _free(self, qpu: QPU) -> int:
-        return qpu.slots - len(self._flights[qpu.device_id])
-
-    def _take(self, qpu: QPU, lines: Sequence[str]) -> bool:
-        """Claim what this QPU should run next; whether there was something."""
-        now = time.time()
-        window = max(self._policy.window, min(self._batch_rows, WINDOW))
-        waiting = self._store.waiting(lines, window)
-        fitting = [work for work in waiting if self._is_for(work, qpu)]
-        if not fitting and len(waiting) >= window < WINDOW:  # what this QPU can run stands behind what it cannot
-            fitting = [work for work in self._store.waiting(lines, WINDOW) if self._is_for(work, qpu)]
-        if not fitting:
-            return False
-        chosen = batch(self._policy.order(fitting, qpu, now), self._batch_rows)
-        if len(chosen) > 1 and any(self._has_seed(work) for work in chosen):
-            chosen = chosen[:1]  # whose counts shall repeat must run alone
-        claimed = self._store.claim([work.work_id for work in chosen], self.name, self._lease_s, now)
-        held = [found for work in claimed if (found := self._read(work, qpu)) is not None]
-        if held:
-            self._submit(_Flight(qpu, held))
-        return True
-
-    def _is_for(self, work: WorkRecord, qpu: QPU) -> bool:
-        """A work that leaves a choice goes to a QPU that is large enough; a name means that one, come what may."""
-        return work.n_qubits <= qpu.n_qubits or work.device_id == qpu.device_id
-
-    def _read(self, work: WorkRecord, qpu: QPU) -> _Held | None:
-        try:
-            payload = self._store.payload(work.workload)
-            return _Held(work, payload, _tasks(work, payload, qpu.device_id))
-        except StoreError:
-            raise
-        except ConqureError as error:
-            self._fail(work, error)
-            return None
-
-    def _has_seed(self, work: WorkRecord) -> bool:
-        with contextlib.suppress(InvalidTask, InvalidWork):
-            return any(task.seed is not None for task in _tasks(work, self._store.payload(work.workload), "any"))
-        return True  # it will say so itself
-
-    def _submit(self, flight: _Flight) -> None:
-        self._flights[flight.qpu.device_id].append(flight)
-        tasks = [merge([held.tasks[0] for held in flight.held])] if len(flight.held) > 1 else flight.held[0].tasks
-        flight.left = len(tasks)
-        for task in tasks:
-            future = self._submitted(task)
-            flight.futures.append(future)
-        for future in list(flight.futures):
-            future.add_done_callback(partial(self._one_ended, flight))
-
-    def _submitted(self, task: QuantumTask) -> Future[QuantumResult]:
-        try:
-            return self._pool.submit(run, task)
-        except Exception as error:
-            failed: Future[QuantumResult] = Future()
-            failed.set_exception(error)
-            return failed
-
-    # -- from the pool to the store --
-
-    def _one_ended(self, flight: _Flight, _: Future[Any]) -> None:
-        """Called by the pool's threads."""
-        with _COUNTING:
-            flight.left -= 1
-            if flight.left:
-                return
-        self._flights[flight.qpu.device_id].remove(flight)
-        self._ended.append(flight)
-        self._wake.set()
-
-    def _keep_ended(self) -> None:
-        while self._ended:
-            self._keep(self._ended[0])  # a StoreError leaves it there, for the next turn
-            self._ended.popleft()
-
-    def _keep(self, flight: _Flight) -> None:
-        failure = next((error for future in flight.futures if (error := _error(future)) is not None), None)
-        if failure is not None and len(flight.held) > 1:  # whose fault it is shows when each runs alone
-            flight, together = _Flight(flight.qpu, []), flight.held
-            for held in together:
-                self._submit(_Flight(flight.qpu, [held]))
-            return
-        if failure is not None:
-            return self._fail(flight.held[0].work, failure)
-        results = [future.result() for future in flight.futures]
-        if len(flight.held) > 1:
-            parts = split(results[0], [held.tasks[0] for held in flight.held])
-            for held, part in zip(flight.held, parts, strict=True):
-                self._done(held, [part])
-        else:
-            self._done(flight.held[0], results)
-
-    def _done(self, held: _Held, results: Sequence[QuantumResult]) -> None:
-        work = held.work
-        try:
-            payload = results_payload(work.format, results, held.payload)
-        except ConqureError as error:
-            return self._fail(work, error)
-        job = str(results[0].metadata.get("slurm_job_id", ""))
-        facts = {"ran_on": results[0].device_id, "engine": self._engine, "slurm_job_id": job}
-        self._policy.ran(work, self.qpus[results[0].device_id], sum(r.run_s for r in results), time.time())
-        self._move(work, WorkStatus.DONE, results=payload, **facts)
-
-    def _fail(self, work: WorkRecord, error: BaseException) -> None:
-        if isinstance(error, _Canceled):
-            return self._move(work, WorkStatus.CANCELED, error="canceled by its owner while it ran")
-        if not isinstance(error, ConqureError):
-            error = DeviceError(f"{type(error).__name__}: {error}")
-        status = again_or_error(work, error, self._max_attempts)
-        self._move(work, status, error=str(error), error_kind=error.kind, engine=self._engine)
-
-    def _move(self, work: WorkRecord, status: WorkStatus, **facts: Any) -> None:
-        try:
-            self._store.move(work.work_id, status, time.time(), claim=(self.name, work.attempts), **facts)
-        except (WorkConflict, UnknownWork) as error:  # it was given to somebody else meanwhile, or purged
-            log.warning("work %s: an outcome comes too late: %s", work.work_id, error)
-
-    # -- what its owner no longer wants --
+        """Everything once, the most urgent first."""
+        self._land()
+        self._settle()
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._renew()
+            self._renew_at = now + self._lease_s / 3
+        if now >= self._look_at:
+            self._look_for_cancels()
+            self._look_at = now + CANCEL_LOOK_S
+        while self._stop_at is None and now >= self._fill_at and self._fill():
+            pass
 
     def _notice(self, work: WorkRecord) -> None:
-        """Called by whoever changes something in this process's store."""
-        if work.cancel_requested and work.claimed_by == self.name and not work.status.is_final:
-            self._to_cancel.append(work.work_id)
-            self._wake.set()
-        elif work.status is WorkStatus.READY:
-            self._wake.set()
+        """What this process has changed in the store."""
+        if work.cancel_requested and work.claimed_by == self.name:
+            self._look_at = 0.0
+        elif work.status is not WorkStatus.READY:
+            return
+        self.wake()
 
-    def _cancel(self) -> None:
-        now = time.time()
-        running = {held.work.work_id: flight for flight in self._all_flights() for held in flight.held}
-        wanted = set(self._to_cancel)
-        self._to_cancel.clear()
-        if running and now >= self._next_cancel_look:
-            self._next_cancel_look = now + CANCEL_LOOK_S
-            wanted |= {work_id for work_id in running if self._wants_end(work_id)}
-        for flight in {id(running[w]): running[w] for w in wanted if w in running}.values():
-            if len(flight.held) == 1:  # in a batch the others go on
-                for future in flight.futures:
-                    future.cancel()
+    def _on_landing(self, flight: Flight, future: Future[Any]) -> None:
+        """In the pool's thread."""
+        self._landed.append((flight, future))
+        self.wake()
 
-    def _wants_end(self, work_id: str) -> bool:
-        with contextlib.suppress(UnknownWork):
-            return self._store.get(work_id).cancel_requested
-        return False
+    def _land(self) -> None:
+        while self._landed:
+            flight, future = self._landed.popleft()
+            self._ended += flight.land(future)
+            self._try(flight, flight.go_on)
+        self._flights = [flight for flight in self._flights if not flight.is_over]
 
-    def _all_flights(self) -> list[_Flight]:
-        return [flight for flights in self._flights.values() for flight in list(flights)]
-
-    # -- the end --
-
-    def _finish(self) -> None:
-        deadline = time.monotonic() + self._grace_s
-        while self._all_flights() and time.monotonic() < deadline:
-            self._wake.wait(max(0.01, deadline - time.monotonic()))
-            self._wake.clear()
-            self._try(self._keep_ended)
-        self._try(self._keep_ended)
-        for flight in self._all_flights():
-            for future in flight.futures:
-                future.cancel()
-            for held in flight.held:  # not an attempt that failed: this one does not count
-                self._try(self._move, held.work, WorkStatus.READY, attempts=held.work.attempts - 1)
-
-    def _try(self, call: Any, *args: Any, **kwargs: Any) -> None:
+    def _try(self, flight: Flight, start: Any) -> None:
+        """Let a flight start something; a pool that takes nothing (any more) is no fault of the works."""
         try:
-            call(*args, **kwargs)
-        except StoreError as error:
-            log.warning("the store does not answer at the end; others will give the works out again: %s", error)
+            self._ended += start()
+        except RuntimeError as error:
+            log.warning("dispatcher %s: the pool takes no tasks: %s", self.name, error)
+            self._fill_at = time.monotonic() + _BACKOFF_S[1]
+            for work in flight.drop():
+                self._give_back(work)
 
+    def _settle(self) -> None:
+        """Store what has ended. What the store does not take now waits here."""
+        while self._ended:
+            ended = self._ended[0]
+            try:
+                self._store(ended)
+            except (WorkConflict, UnknownWork) as error:
+                log.warning("dispatcher %s: the outcome of a work came too late: %s", self.name, error)
+            except StoreError:
+                self._ended[0] = self._unless_refused(ended)
+                self._ended.rotate(-1)
+                raise
+            self._ended.popleft()
+            self._refused.pop(ended.work.work_id, None)
 
-class _Canceled(Exception):
-    """The pool had not begun, and its future could be cancelled."""
+    def _store(self, ended: Ended) -> None:
+        work, outcome, now = ended.work, ended.outcome, time.time()
+        charged_s = self._charged.pop(work.work_id, None)
+        if charged_s is not None:
+            self.history.end(work.owner, charged_s, ended.run_s, now)
+        claim = (self.name, work.attempts)
+        facts: dict[str, Any] = {"ran_on": outcome.ran_on, "engine": self.engine, "slurm_job_id": outcome.slurm_job_id}
+        if outcome.is_done:
+            facts["metadata"] = work.metadata | {"run_s": ended.run_s}
+            self.store.move(work.work_id, WorkStatus.DONE, now, claim=claim, results=ended.results, **facts)
+        elif outcome.transient:
+            self._redeliver(work, max_attempts=self.max_attempts, why=outcome.message, kind=outcome.kind)
+        else:
+            status = WorkStatus.CANCELED if outcome.canceled else WorkStatus.ERROR
+            self.store.move(
+                work.work_id, status, now, claim=claim, error=outcome.message, error_kind=outcome.kind, **facts
+            )
 
+    def _unless_refused(self, ended: Ended) -> Ended:
+        """What the store does not take is tried again; results that it keeps refusing while it answers are an error."""
+        work_id = ended.work.work_id
+        with suppress(ConqureError):
+            self.store.get(work_id)
+            self._refused[work_id] = self._refused.get(work_id, 0) + 1
+        if self._refused.get(work_id, 0) < _STORE_TRIES or not ended.results:
+            return ended
+        text = f"it ran, but the store does not take its results of {len(ended.results):,} bytes."
+        refused = Outcome(work_id, ended.work.attempts, StoreError.kind, text, ran_on=ended.outcome.ran_on)
+        return Ended(ended.work, refused, run_s=ended.run_s)
 
-_COUNTING = threading.Lock()
+    def _renew(self) -> None:
+        """Prolong the claims, and give out again what a process of this name or another one has left behind."""
+        now = time.time()
+        mine = {work.work_id for work in self.in_flight} | {ended.work.work_id for ended in self._ended}
+        for work in self.store.renew(self.name, self._lease_s, now):
+            if work.work_id not in mine:  # of the process before, or the answer to a claim was lost
+                redeliver(self.store, work, now, self.max_attempts)
+        recover_expired(self.store, now, self.max_attempts)
 
+    def _look_for_cancels(self) -> None:
+        for flight in self._flights:
+            for work_id in list(flight.works):
+                with suppress(UnknownWork):
+                    if self.store.get(work_id).cancel_requested:
+                        self._ended += flight.cancel(work_id)
+        self._settle()
 
-def _tasks(work: WorkRecord, payload: bytes, device_id: str) -> list[QuantumTask]:
-    return read_tasks(work.format, payload, device_id=device_id, priority=work.priority, work_id=work.work_id)
+    # -- choosing --
 
+    def _fill(self) -> bool:
+        """One work, or one batch, for each QPU that has a free slot; whether there may be more to do."""
+        free = [qpu for qpu in self.qpus if sum(f.qpu is qpu for f in self._flights) < qpu.slots]
+        if not free:
+            return False
+        lines, now = self.store.lines(), time.time()
+        chosen: dict[str, QPU] = {}
+        for qpu in free:
+            for work in self._choose(qpu, [line for line in lines if _fits(line, qpu)], set(chosen), now):
+                chosen[work.work_id] = qpu
+        if not chosen:
+            return False
+        claimed = self.store.claim(list(chosen), self.name, self._lease_s, now)
+        for qpu in free:
+            if works := [work for work in claimed if chosen[work.work_id] is qpu]:
+                self._launch(qpu, works, now)
+        return True
 
-def _error(future: Future[Any]) -> BaseException | None:
-    return _Canceled() if future.cancelled() else future.exception()
+    def _choose(self, qpu: QPU, lines: Sequence[str], taken: set[str], now: float) -> list[WorkRecord]:
+        if not lines:
+            return []
+        most = max(self.policy.window, self._batch)
+        while True:
+            heads = self.store.waiting(lines, most + len(taken))
+            works = [work for work in heads if work.work_id not in taken and self._has_room(work, qpu)]
+            if works:
+                ordered = self.policy.order(works, qpu, now, self.history)
+                return joinable(ordered, self._batch) if self._batch else [ordered[0]]
+            if most >= WINDOW or not heads:
+                return []
+            most = WINDOW  # perhaps those at the head are for a larger QPU
+
+    def _has_room(self, work: WorkRecord, qpu: QPU) -> bool:
+        """Whether this QPU shall run it: if none here is large enough, any one may say so."""
+        if work.n_qubits <= qpu.n_qubits:
+            return True
+        return all(work.n_qubits > other.n_qubits for other in self.qpus if _fits(work.device_id, other))
+
+    def _launch(self, qpu: QPU, works: Sequence[WorkRecord], now: float) -> None:
+        flight, loaded = Flight(qpu, self.pool, self._on_landing), []
+        for work in works:
+            self._charged[work.work_id] = self.history.start(work.owner, qpu.device_id, work.n_qubits, now)
+            try:
+                loaded.append((work, self.store.payload(work.workload)))
+            except UnknownWork as error:
+                self._ended.append(Ended(work, Outcome.of_error(work, error)))
+            except StoreError:
+                self._give_back(work)
+        self._flights.append(flight)
+        self._try(flight, lambda: flight.load(loaded))
+        if flight.is_over:
+            self._flights.remove(flight)
+        self._settle()
+
+    def _give_back(self, work: WorkRecord) -> None:
+        """Let others have it. If the store does not answer now, the lease ends by itself."""
+        self._charged.pop(work.work_id, None)
+        with suppress(ConqureError):
+            self._redeliver(work, max_attempts=sys.maxsize)
+
+    def _redeliver(self, work: WorkRecord, **facts: Any) -> None:
+        held = self.store.get(work.work_id)  # by now its owner may not want it any more
+        if (held.claimed_by, held.attempts) == (self.name, work.attempts):
+            redeliver(self.store, held, time.time(), **facts)
+
+    def _leave(self) -> None:
+        for flight in self._flights:
+            flight.recall()
+        with suppress(ConqureError):
+            self._land()
+            self._settle()
+        for flight in self._flights:
+            for work in flight.drop():
+                self._give_back(work)
+        self._flights = []
 
 
 def _fits(line: str, qpu: QPU) -> bool:
     try:
         return Selector.parse(line).matches(qpu)
-    except InvalidTask:  # a store is open to others; what nobody can read waits for nobody here
+    except InvalidTask:  # nobody can serve it
         return False

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from qpu_executors.errors import InvalidWork, NotAllowed
+from qpu_executors.errors import InvalidTask, InvalidWork, NotAllowed
 
 from .own_pool import OwnPool
 from .results import check_done
@@ -53,7 +53,8 @@ class EmbeddedQueue:
 
     def create(self, order: Order) -> WorkRecord:
         packed, now = order.packed, time.time()
-        self._check_device(packed.device_id)
+        facts = check_workload(packed.format, packed.payload)
+        self._check_device(packed.device_id, facts["n_qubits"])
         work = WorkRecord(
             order.work_id,
             self._owner,
@@ -66,7 +67,7 @@ class EmbeddedQueue:
             convergence=order.convergence,
             created_at=now,
             ready_at=now,
-            **check_workload(packed.format, packed.payload),
+            **facts,
         )
         kept = self._store.add(work, packed.payload)
         if self._start:
@@ -161,8 +162,14 @@ class EmbeddedQueue:
             self._changes += 1
             self._changed.notify_all()
 
-    def _check_device(self, device_id: str) -> None:
-        self.site.select(device_id)
+    def _check_device(self, device_id: str, n_qubits: int) -> None:
+        """A work that fits no QPU would wait for ever."""
+        largest = max(qpu.n_qubits for qpu in self.site.select(device_id))
+        if n_qubits > largest:
+            raise InvalidTask(
+                f"the work needs {n_qubits} qubits, and {device_id!r} of site {self.site.name!r} has {largest}. Choose "
+                "a larger device; 'conqure devices' lists them."
+            )
 
     def _position(self, work: WorkRecord) -> int | None:
         """How many works are before it in its line."""

@@ -35,6 +35,8 @@ class OwnPool:
         self._thread.join()
 
     def _serve(self) -> None:
+        from qpu_executors.observing import unobserved
+
         from ..engines import open_engine, quickest_engine
         from .dispatcher import Dispatcher
 
@@ -42,6 +44,7 @@ class OwnPool:
         name = quickest_engine(site)
         try:
             with (
+                unobserved(),  # works have records already
                 open_engine(name, site) as engine,
                 Dispatcher(self._store, engine.qpus, site.qpus, engine=name, lease_s=LEASE_S),
             ):

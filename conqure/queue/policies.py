@@ -1,158 +1,144 @@
-"""Which work goes next: small rules that a site chooses by name.
+"""In which order the works of a QPU's lines are run: small classes that a site chooses by name.
 
-A store gives the works that wait for a QPU, of each line and priority those that became ready first; a policy orders
-them, and the dispatcher takes them in that order. Whatever a policy prefers, nobody waits for ever: the **rule against
-starvation** is that a work which has waited for ``aging_s`` counts as one priority higher, and after ``patience_s`` no
-preference but the priority puts another one before it.
+All of them keep the priorities: a work's *level* is its priority's rank, less one for every ``aging_s`` seconds that
+it has waited, so that nothing starves. Inside a level a policy has its preference; a work that has waited for longer
+than ``patience_s`` is no longer put off for one. What is left is first come, first served, by the time READY.
+
+A policy sees the head of the lines: of each line and priority the first ``window`` works.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 from qpu_executors.device import QPU
 from qpu_executors.errors import InvalidSite
 
+from .history import History
 from .work import WorkRecord
 
+WINDOW = 256
 AGING_S = 3600.0
 PATIENCE_S = 600.0
-WINDOW = 256  # how many works of a line and priority a policy looks at
 
 
 class Policy(Protocol):
-    """Puts works into the order in which one QPU should run them.
+    """Who goes next on a QPU.
 
     Attributes:
-        window: how many works of each line and priority it wants to see.
+        window: how many works of each line and priority it wants to see; 1 where the first come is enough.
     """
 
-    window: int
+    @property
+    def window(self) -> int: ...
 
-    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float) -> list[WorkRecord]: ...
-
-    def ran(self, work: WorkRecord, qpu: QPU, seconds: float, now: float) -> None:
-        """A work has ended on this QPU after so many seconds there."""
+    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float, history: History) -> Sequence[WorkRecord]:
+        """The same works, the one that shall run next first."""
         ...
 
 
-@dataclass
-class Fifo:
-    """Strict priority with aging; first come, first served inside one level, by the time of READY.
+@dataclass(frozen=True)
+class FirstCome:
+    """``fifo``: by priority, then by the time READY.
 
-    The order of two works never changes while they wait: all age alike, so ``rank * aging_s + ready_at`` is a fixed
-    key.
-
-    Attributes:
-        aging_s: waiting this long lifts a work by one priority; ``inf`` makes the priorities strict for ever.
+    The effective rank is ``rank - wait / aging_s``. All works age alike, so the order of two never changes, and
+    ``rank * aging_s + ready_at`` is a fixed key. With ``aging_s=math.inf`` a HIGH work always goes before a LOW one.
     """
 
     aging_s: float = AGING_S
     window: int = 1
 
-    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float) -> list[WorkRecord]:
-        return sorted(works, key=self.key)
-
-    def key(self, work: WorkRecord) -> tuple[float, float, str]:
-        ready_at = work.ready_at or 0.0
+    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float, history: History) -> Sequence[WorkRecord]:
         if math.isinf(self.aging_s):
-            return (work.priority.rank, ready_at, work.work_id)
-        return (work.priority.rank * self.aging_s + ready_at, 0.0, work.work_id)
-
-    def level(self, work: WorkRecord, now: float) -> int:
-        """The priority's rank, lowered by whole levels of waiting."""
-        waited = max(0.0, now - (work.ready_at or now))
-        return work.priority.rank - (0 if math.isinf(self.aging_s) else int(waited // self.aging_s))
-
-    def ran(self, work: WorkRecord, qpu: QPU, seconds: float, now: float) -> None:
-        pass
+            return sorted(works, key=lambda work: (work.priority.rank, *_first_come(work)))
+        return sorted(works, key=lambda work: (work.priority.rank * self.aging_s + _ready_at(work), work.work_id))
 
 
-@dataclass
-class FairShare(Fifo):
-    """Inside one level, whoever has used the QPUs least goes first.
+class Preference(Protocol):
+    """What a policy prefers inside a level."""
 
-    Attributes:
-        half_life_s: after this time what somebody used counts half.
+    def rank(self, work: WorkRecord, qpu: QPU, now: float, history: History) -> float:
+        """The lower goes first."""
+        ...
+
+
+class FairShare:
+    """``fair_share``: the user who has used the QPUs least goes first; what was used long ago counts less."""
+
+    def rank(self, work: WorkRecord, qpu: QPU, now: float, history: History) -> float:
+        return history.used_s(work.owner, now)
+
+
+class SameQubits:
+    """``same_qubits``: works with as many qubits as the one before, to save a trapped-ion machine its reloading."""
+
+    def rank(self, work: WorkRecord, qpu: QPU, now: float, history: History) -> float:
+        return float(work.n_qubits != history.qubits_on(qpu.device_id))
+
+
+class NearConvergence:
+    """``near_convergence``: iterative runs that are close to their end, as their owners say, so that they get there."""
+
+    def rank(self, work: WorkRecord, qpu: QPU, now: float, history: History) -> float:
+        return -(work.convergence or 0.0) if work.loop else 0.0
+
+
+@dataclass(frozen=True)
+class Preferring:
+    """One preference or several, the first before the second, inside the levels of priority and waiting.
+
+    >>> Preferring((SameQubits(), NearConvergence()), patience_s=60).order(works, qpu, now, history)
     """
 
-    half_life_s: float = 3600.0
-    window: int = WINDOW
-    _used: dict[str, tuple[float, float]] = field(default_factory=dict)  # owner -> (seconds, when that was so)
-
-    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float) -> list[WorkRecord]:
-        used = {owner: self.used(owner, now) for owner in {work.owner for work in works}}
-        return sorted(works, key=lambda work: (self.level(work, now), used[work.owner], self.key(work)))
-
-    def used(self, owner: str, now: float) -> float:
-        """Seconds on QPUs, faded with time."""
-        seconds, then = self._used.get(owner, (0.0, now))
-        return float(seconds * 0.5 ** ((now - then) / self.half_life_s))
-
-    def ran(self, work: WorkRecord, qpu: QPU, seconds: float, now: float) -> None:
-        self._used[work.owner] = (self.used(work.owner, now) + seconds, now)
-        if len(self._used) > 10_000:  # those who used least are as good as new
-            self._used = {name: kept for name, kept in self._used.items() if self.used(name, now) > 1e-3}
-
-
-@dataclass
-class SameQubits(Fifo):
-    """Works with the number of qubits of the one before first: a trapped-ion machine then need not reload its ions.
-
-    The paper, III.D.1. Inside one level, and not past works that have waited for ``patience_s``.
-    """
-
+    preferences: tuple[Preference, ...]
+    aging_s: float = AGING_S
     patience_s: float = PATIENCE_S
-    window: int = WINDOW
-    _loaded: dict[str, int] = field(default_factory=dict)  # device_id -> the number of qubits it has loaded
+    window: ClassVar[int] = WINDOW
 
-    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float) -> list[WorkRecord]:
-        loaded = self._loaded.get(qpu.device_id, 0)
-        return sorted(works, key=lambda work: (self.level(work, now), self._rank(work, loaded, now), self.key(work)))
+    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float, history: History) -> Sequence[WorkRecord]:
+        def key(work: WorkRecord) -> tuple[float, ...]:
+            waited_s = now - _ready_at(work)
+            level = work.priority.rank - max(0.0, waited_s) // self.aging_s
+            if waited_s > self.patience_s:
+                return level, 0.0
+            return level, 1.0, *(preference.rank(work, qpu, now, history) for preference in self.preferences)
 
-    def _rank(self, work: WorkRecord, loaded: int, now: float) -> tuple[int, int]:
-        if now - (work.ready_at or now) >= self.patience_s:
-            return (0, 0)
-        # All of one number together, whichever comes first; the loaded one before the others.
-        return (1, 0) if work.n_qubits == loaded else (2, work.n_qubits)
-
-    def ran(self, work: WorkRecord, qpu: QPU, seconds: float, now: float) -> None:
-        self._loaded[qpu.device_id] = work.n_qubits
+        return sorted(works, key=lambda work: (key(work), *_first_come(work)))
 
 
-@dataclass
-class NearConvergence(Fifo):
-    """Iterative runs close to their end first, since drift of the device hurts them most (the paper, III.D.1).
-
-    Reads what owners say of their works: ``convergence`` from 0 to 1; a work without counts as 0. Inside one level, and
-    not past works that have waited for ``patience_s``.
-    """
-
-    patience_s: float = PATIENCE_S
-    window: int = WINDOW
-
-    def order(self, works: Sequence[WorkRecord], qpu: QPU, now: float) -> list[WorkRecord]:
-        return sorted(works, key=lambda work: (self.level(work, now), self._rank(work, now), self.key(work)))
-
-    def _rank(self, work: WorkRecord, now: float) -> tuple[int, float]:
-        if now - (work.ready_at or now) >= self.patience_s:
-            return (0, 0.0)
-        return (1, -(work.convergence or 0.0))
-
-
-POLICIES: dict[str, type[Fifo]] = {
-    "fifo": Fifo,
+_PREFERENCES: dict[str, type[Preference]] = {
     "fair_share": FairShare,
     "same_qubits": SameQubits,
     "near_convergence": NearConvergence,
 }
+POLICIES = ("fifo", *_PREFERENCES)
 
 
-def policy(name: str = "fifo", aging_s: float = AGING_S) -> Policy:
-    """A policy by name; `InvalidSite` lists those there are."""
-    if name not in POLICIES:
-        raise InvalidSite(f"[queue] policy is {name!r}. Policies: {', '.join(POLICIES)}.")
-    return POLICIES[name](aging_s=aging_s)
+def policy_named(name: str, aging_s: float = AGING_S, patience_s: float = PATIENCE_S) -> Policy:
+    """A policy by the name that a site file has for it; several preferences are joined by ``+``.
+
+    Raises:
+        InvalidSite: there is no such policy.
+
+    >>> policy_named("same_qubits+near_convergence", patience_s=60)
+    """
+    if name in ("", "fifo"):
+        return FirstCome(aging_s)
+    words = [word.strip() for word in name.split("+")]
+    if unknown := [word for word in words if word not in _PREFERENCES]:
+        raise InvalidSite(
+            f"no policy {unknown[0]!r} for the queue. Choose one of {', '.join(POLICIES)}; "
+            "several but fifo may be joined by '+', the first goes before the second."
+        )
+    return Preferring(tuple(_PREFERENCES[word]() for word in words), aging_s, patience_s)
+
+
+def _ready_at(work: WorkRecord) -> float:
+    return work.ready_at or work.created_at
+
+
+def _first_come(work: WorkRecord) -> tuple[float, str]:
+    return _ready_at(work), work.work_id

@@ -92,7 +92,7 @@ class QueueDevice:
         """See `Device.execute`. Raises what the work ended with there, `QueueUnavailable` and `WorkTimeout`."""
         program, language = prepared
         task = QuantumTask(program, language, self._remote_id, shots, parameter_values, seed, self._priority)
-        payload = Packed(task.to_json().encode(), WorkloadFormat.TASK, self._remote_id, (task,))
+        payload = Packed(task.to_json().encode(), WorkloadFormat.TASK, self._remote_id)
         order = Order(payload, self._priority)  # with its work_id: a repeated request makes no second work
         with self._waits_for(order.work_id):
             work = self._patiently(self._queue.create, order)

@@ -42,11 +42,14 @@ def check_workload(format: WorkloadFormat, payload: bytes) -> dict[str, Any]:
         return _facts(0, 0, 0, program_id("opaque", payload))
     if format is WorkloadFormat.DAX:
         return _dax_facts(_text(payload))
-    tasks = _tasks(format, payload)
-    shapes = [_shape(task) for task in tasks]
+    return facts_of(_tasks(format, payload))
+
+
+def facts_of(tasks: Sequence[QuantumTask]) -> dict[str, Any]:
+    """The facts of a work of these tasks, as `check_workload`; `InvalidTask` for a program that cannot be read."""
+    n_qubits, n_rows, shots = max(map(_n_qubits, tasks)), sum(t.n_rows for t in tasks), max(t.shots for t in tasks)
     programs = {program_id(task.language, task.program) for task in tasks}
-    n_rows, shots = sum(task.n_rows for task in tasks), max(task.shots for task in tasks)
-    return _facts(max(shapes), n_rows, shots, programs.pop() if len(programs) == 1 else "")
+    return _facts(n_qubits, n_rows, shots, programs.pop() if len(programs) == 1 else "")
 
 
 def read_tasks(
@@ -140,7 +143,7 @@ def _task(text: str | bytes) -> QuantumTask:
 _shapes: dict[str, tuple[int, int]] = {}  # (qubits, parameters) by program_id: parsing costs more than hashing
 
 
-def _shape(task: QuantumTask) -> int:
+def _n_qubits(task: QuantumTask) -> int:
     """The qubits of a task, 0 if unknown; `InvalidTask` where its program and its rows do not go together."""
     if task.language != "gates":
         return 0
@@ -159,12 +162,14 @@ def _gates_shape(text: str) -> tuple[int, int]:
     from qpu_executors.translation.gates import GateProgram
 
     known = program_id("gates", text)
-    if known not in _shapes:
+    shape = _shapes.get(known)
+    if shape is None:
+        program = GateProgram.parse.__wrapped__(text)  # past its cache, which would keep strangers' programs in memory
+        shape = program.n_qubits, len(program.parameters)
         if len(_shapes) >= _CACHED_PROGRAMS:
             _shapes.clear()
-        program = GateProgram.parse.__wrapped__(text)  # past its cache, which would keep strangers' programs in memory
-        _shapes[known] = program.n_qubits, len(program.parameters)
-    return _shapes[known]
+        _shapes[known] = shape
+    return shape
 
 
 def _dax_facts(text: str) -> dict[str, Any]:

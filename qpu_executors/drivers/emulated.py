@@ -16,6 +16,7 @@ import numpy as np
 from ..device import QPU, Counts
 from ..errors import DeviceBusy, DeviceFault, InvalidSite
 from ..registry import open_device
+from ..translation.gates import GateProgram
 
 
 class EmulatedDevice:
@@ -24,6 +25,7 @@ class EmulatedDevice:
     Args:
         driver, options: what computes the counts.
         shot_s, row_s, job_s: seconds per shot, per row of parameter values, and per call.
+        reload_s: seconds to reload a trap, in a call whose circuit has another number of qubits than the one before.
         failure_rate: probability that a call ends in a (transient) `DeviceFault`; ``failure_seed`` makes it repeatable.
         clock: ``real`` sleeps, ``virtual`` only reports the time (as ``run_s`` of the result).
     """
@@ -38,32 +40,38 @@ class EmulatedDevice:
         shot_s: float = 0.0,
         row_s: float = 0.0,
         job_s: float = 0.0,
+        reload_s: float = 0.0,
         failure_rate: float = 0.0,
         failure_seed: int | None = None,
         clock: Literal["real", "virtual"] = "real",
     ) -> None:
-        _check(device_id, clock, shot_s=shot_s, row_s=row_s, job_s=job_s, failure_rate=failure_rate)
+        seconds = {"shot_s": shot_s, "row_s": row_s, "job_s": job_s, "reload_s": reload_s}
+        _check(device_id, clock, **seconds, failure_rate=failure_rate)
         self.device_id, self.n_qubits = device_id, n_qubits
         self._inner = open_device(QPU(device_id, driver, n_qubits, options=dict(options or {})))
         self.languages = self._inner.languages
         self.metadata: dict[str, Any] = {}
         self._shot_s, self._row_s, self._job_s, self._clock = shot_s, row_s, job_s, clock
+        self._reload_s, self._loaded = reload_s, 0  # qubits; it begins empty
         self._failure_rate, self._faults = failure_rate, np.random.default_rng(failure_seed)
         self._busy = threading.Lock()
 
-    def prepare(self, program: str | bytes, language: str) -> Any:
-        return self._inner.prepare(program, language)
+    def prepare(self, program: str | bytes, language: str) -> tuple[Any, int]:
+        """What the wrapped driver makes of it, and its number of qubits; 0 if only that driver can tell."""
+        n_qubits = GateProgram.parse(program).n_qubits if language == "gates" and isinstance(program, str) else 0
+        return self._inner.prepare(program, language), n_qubits
 
     def execute(
-        self, prepared: Any, parameter_values: Sequence[Sequence[float]], shots: int, seed: int | None
+        self, prepared: tuple[Any, int], parameter_values: Sequence[Sequence[float]], shots: int, seed: int | None
     ) -> Sequence[Counts]:
         """See `Device.execute`. Raises `DeviceBusy` if it is running something, `DeviceFault` as configured."""
         if not self._busy.acquire(blocking=False):
             raise DeviceBusy(f"device {self.device_id!r} runs one task at a time and was given two.")
         try:
             started = time.perf_counter()
-            counts = self._inner.execute(prepared, parameter_values, shots, seed)
-            self._spend(started, self._job_s + len(parameter_values) * (self._row_s + shots * self._shot_s))
+            counts = self._inner.execute(prepared[0], parameter_values, shots, seed)
+            seconds = self._job_s + len(parameter_values) * (self._row_s + shots * self._shot_s)
+            self._spend(started, seconds + self._load(prepared[1]))
             if self._failure_rate and self._faults.random() < self._failure_rate:
                 raise DeviceFault(f"device {self.device_id!r} had an emulated fault. Submit the task again.")
             return counts
@@ -72,6 +80,13 @@ class EmulatedDevice:
 
     def close(self) -> None:
         self._inner.close()
+
+    def _load(self, n_qubits: int) -> float:
+        """Have as many ions as the circuit has qubits; how long that takes."""
+        if n_qubits in (0, self._loaded):
+            return 0.0
+        self._loaded = n_qubits
+        return self._reload_s
 
     def _spend(self, started: float, seconds: float) -> None:
         self.metadata = dict(getattr(self._inner, "metadata", None) or {})

@@ -39,6 +39,20 @@ def test_a_virtual_clock_reports_the_time_and_does_not_wait():
     assert "run_s" not in result.metadata
 
 
+def test_another_number_of_qubits_costs_a_reload():
+    qpu = QPU("ion0", "emulated", 7, options={"job_s": 1.0, "reload_s": 60.0, "clock": "virtual"})
+    bell, rotation = QuantumTask(BELL, shots=5), QuantumTask(ROTATION, shots=5, parameter_values=[[0.1]])
+    with hold(qpu) as held:
+        seconds = [held.run(task).run_s for task in (bell, bell, rotation, rotation, bell)]
+    assert seconds == [61.0, 1.0, 61.0, 1.0, 61.0]
+
+
+def test_a_reload_takes_real_time_on_the_real_clock():
+    device = EmulatedDevice("ion0", 7, reload_s=0.05)
+    assert took(lambda: run(device)) >= 0.05
+    assert took(lambda: run(device)) < 0.05
+
+
 def test_two_tasks_at_once_are_refused():
     device = EmulatedDevice("ion0", 7, job_s=0.2)
     busy = threading.Thread(target=run, args=(device,))

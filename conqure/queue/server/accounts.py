@@ -206,7 +206,7 @@ class Accounts:
 
         def change(connection: Connection) -> None:
             known = {row.name: row for row in connection.execute(devices.select())}
-            for name, row in rows.items():
+            for name in rows:
                 if name in known and not known[name].at_site:
                     raise AlreadyThere(
                         f"{name!r} is a QPU of the site and also a device with a client. Rename one of them, or: "

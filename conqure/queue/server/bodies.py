@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -10,8 +11,13 @@ from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
+from qpu_executors.errors import NotLoggedIn
+
 from .errors import AWS
 
+SILENCE_S = 30.0  # of a sender, in the middle of a body
+_CLOSE = {"Connection": "close"}
+_SHORT = 2**16  # bytes of a body that anybody may send
 _MANY = 2**20  # bytes of JSON that another thread reads, so that the others are not held up
 
 
@@ -20,12 +26,20 @@ class LimitedRequest(Request):
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            self._body = await read_body(self, self.app.state.service.settings.max_json)
+            self._body = await read_body(self, self.app.state.service.settings.max_json, self._check_token)
         return self._body
 
     async def json(self) -> Any:
         body = await self.body()
         return await run_in_threadpool(orjson.loads, body) if len(body) > _MANY else orjson.loads(body)
+
+    def _check_token(self) -> None:
+        """A body is read before a route asks who sent it; so a stranger's must not be long."""
+        token = self.headers.get("authorization", "").partition(" ")[2]
+        try:
+            self.app.state.service.tokens.read(token.strip())
+        except NotLoggedIn as error:
+            raise HTTPException(401, str(error), {"WWW-Authenticate": "Bearer"} | _CLOSE) from None
 
 
 class Route(APIRoute):
@@ -53,18 +67,33 @@ class AWSRoute(APIRoute):
         return open_to_all
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """The whole body; 413 as soon as it is longer than ``most`` bytes."""
+async def read_body(request: Request, most: int, check: Callable[[], None] | None = None) -> bytes:
+    """The whole body; 413 as soon as it is longer than ``most`` bytes, 408 when nothing comes for a while.
+
+    Args:
+        check: called once where it is not short; raises if this sender must not send so much.
+    """
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said[:20]) > most:
         raise too_large(most)
-    parts, size = [], 0
-    async for part in Request.stream(request):
+    parts, size, stream = [], 0, aiter(Request.stream(request))
+    while (part := await _next(stream)) is not None:
         size += len(part)
         if size > most:
             raise too_large(most)
+        if check is not None and size > _SHORT:
+            check()
+            check = None
         parts.append(part)
     return b"".join(parts)
+
+
+async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        async with asyncio.timeout(SILENCE_S):
+            return await anext(stream, None)
+    except TimeoutError:
+        raise HTTPException(408, f"nothing came for {SILENCE_S:g} s, and the body is not complete.", _CLOSE) from None
 
 
 def too_large(most: int) -> HTTPException:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from ..work import WorkRecord
 from . import handouts, orders
 from .accounts import DeviceAccount
 from .answers import as_json
@@ -83,7 +84,7 @@ async def fail(work_id: str, said: WorkFault, actor: Who, service: Its) -> Respo
     return as_json(await handouts.fail(service, work, (that.claimant, said.attempt), fault))
 
 
-async def beat(service: Service, device: DeviceAccount, status: str) -> list[handouts.WorkRecord]:
+async def beat(service: Service, device: DeviceAccount, status: str) -> list[WorkRecord]:
     """Note that the device is there; returns the works that it has."""
     await service.account("change_device", device.uuid, status=status, refreshed_at=time.time())
     return await handouts.held(service, device)

@@ -28,7 +28,14 @@ CODES = {
     "too_many": 429,
     "store_error": 503,
 }
-_KINDS = {401: "not_logged_in", 403: "not_allowed", 413: "too_large", 422: "invalid_work", 429: "too_many"}
+_KINDS = {
+    401: "not_logged_in",
+    403: "not_allowed",
+    404: "unknown_work",
+    413: "too_large",
+    422: "invalid_work",
+    429: "too_many",
+}
 AWS = "aws"  # a mark in the state of a request: this door has other errors, and any web page may use it with a token
 OPEN_TO_ALL = [
     (b"access-control-allow-origin", b"*"),
@@ -54,8 +61,8 @@ class AWSProblem(BaseModel):
     ErrorMessage: str
 
 
-def answers(*codes: int, model: type[BaseModel] = Problem) -> dict[int | str, dict[str, Any]]:
-    """For the description of a route: the errors that it may answer with."""
+def answers(*codes: int, model: Any = Problem) -> dict[int | str, dict[str, Any]]:
+    """For the description of a route: what else it may answer with."""
     return {code: {"model": model} for code in codes}
 
 
@@ -101,7 +108,8 @@ async def _of_schema(request: Request, error: Exception) -> Response:
 async def _of_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = _KINDS.get(error.status_code, "invalid_work" if error.status_code < 500 else "error")
-    return problem(request, error.status_code, kind, str(error.detail), dict(error.headers or {}))
+    message = "there is nothing at this address." if error.status_code == 404 else str(error.detail)
+    return problem(request, error.status_code, kind, message, dict(error.headers or {}))
 
 
 async def _of_nobody(request: Request, error: Exception) -> Response:

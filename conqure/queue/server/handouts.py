@@ -11,11 +11,11 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from qpu_executors.errors import ConqureError, WorkConflict
+from qpu_executors.errors import WorkConflict
 
 from ..work import WorkRecord, WorkStatus, content_hash
 from .accounts import DeviceAccount
-from .service import Service, fits_line, is_held, works_of
+from .service import Service, fits_line, works_of
 
 _LOOK_AHEAD, _LOOK_FAR = 20, 500  # works of a line that are looked at; more where some are not for this device
 
@@ -92,26 +92,6 @@ async def fail(service: Service, work: WorkRecord, claim: tuple[str, int], fault
         raise
     service.metrics.ended.labels(claim[0].removeprefix("device:"), str(status)).inc()
     return moved
-
-
-async def redeliver(service: Service, works: list[WorkRecord]) -> None:
-    """Give out again what silent devices had; after the last attempt it ends in ERROR."""
-    for work in works:
-        if not work.claimed_by.startswith("device:") or not is_held(work):
-            continue
-        name = work.claimed_by.removeprefix("device:")
-        status, facts = WorkStatus.READY, {}
-        if work.cancel_requested:
-            status, facts = WorkStatus.CANCELED, {"error": "canceled by its owner, and its device is silent"}
-        elif work.attempts >= service.settings.max_attempts:
-            lost = f"device {name!r} went silent while it had this work, {work.attempts} times"
-            status, facts = WorkStatus.ERROR, {"error": lost, "error_kind": "work_lost"}
-        try:
-            claim = (work.claimed_by, work.attempts)
-            await service.change("move", work.work_id, status, time.time(), claim=claim, **facts)
-            service.metrics.redelivered.inc()
-        except ConqureError:  # it came back in this moment, or somebody else was first
-            continue
 
 
 def _heads(service: Service, device: DeviceAccount, most: int) -> list[WorkRecord]:

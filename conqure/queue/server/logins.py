@@ -151,3 +151,8 @@ def _granted(service: Service, session: Session, user: User | None = None, refre
     claims = {"sub": session.user_id or session.device, "sid": session.token_id, "use": "access"}
     token = service.tokens.issue(claims | {"iat": int(time.time()), "exp": int(until), "door": session.kind})
     return Granted(session, token, float(int(until)), user, refresh_token)
+
+
+def lives_s(granted: Granted) -> int:
+    """Whole seconds that the token is good for."""
+    return max(1, int(granted.expires_at - time.time()))

@@ -83,13 +83,12 @@ class JSONLines(logging.Formatter):
         return orjson.dumps(values, default=str).decode()
 
 
-def log_to_stderr(level: int = logging.INFO) -> None:
+def log_to_stderr(*, quiet: bool = False) -> None:
     """Let the service's log, and uvicorn's about itself, go to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JSONLines())
     for name in ("conqure", "uvicorn"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
+        logger.setLevel(logging.WARNING if quiet or name == "uvicorn" else logging.INFO)
     logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)

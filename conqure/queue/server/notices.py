@@ -7,6 +7,7 @@ looking every half second.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -63,10 +64,8 @@ class Notices:
                 left = deadline - time.monotonic()
                 if left <= 0 or self._is_over:
                     return None
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(event.wait(), min(LOOK_S, left))
-                except TimeoutError:
-                    pass
         finally:
             self._waiting[about].discard(event)
             if not self._waiting[about]:

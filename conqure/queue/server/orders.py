@@ -1,4 +1,4 @@
-"""What users do with works: hand them in, look at them, cancel them, fetch what came of them. All doors go through here."""
+"""What users do with works: hand them in, look at them, cancel them, fetch what came of them. All doors lead here."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from qpu_executors.errors import InvalidTask, InvalidWork, NotAllowed, TooLarge, WorkConflict, WorkNotDone
+from qpu_executors.errors import InvalidTask, NotAllowed, TooLarge, WorkConflict, WorkNotDone
 from qpu_executors.records import Priority
 from qpu_executors.selector import Selector
 
 from ..work import WorkloadFormat, WorkRecord, WorkStatus, content_hash, new_work_id
+from ..workloads import check_workload
 from .accounts import DeviceAccount, unknown_device
 from .rights import Actor, no_work, seen
 from .service import Service
 from .waiting import position
 
 _QUICK = 2**17  # bytes of a workload that are checked at once; a larger one by another thread
-_CHECKED = (WorkloadFormat.TASK, WorkloadFormat.TASKS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,19 +160,9 @@ async def _facts(service: Service, format: WorkloadFormat, payload: bytes | None
     """Size and program of a workload, which is checked by that as far as its format lets us."""
     if payload is None:
         return {}
-    if len(payload) > service.settings.max_workload:
-        raise TooLarge(f"the workload has more than {service.settings.max_workload:,} bytes. Make several works of it.")
-    if not payload:
-        raise InvalidWork("the workload is empty.")
+    most = service.settings.max_workload
+    if len(payload) > most:
+        raise TooLarge(f"the workload has more than {most:,} bytes, which is the most here. Make several works of it.")
     if len(payload) <= _QUICK:
-        return _check(format, payload)
-    return await asyncio.to_thread(_check, format, payload)
-
-
-def _check(format: WorkloadFormat, payload: bytes) -> dict[str, Any]:
-    if format not in _CHECKED:
-        return {}
-    from qpu_executors.records import QuantumTask
-
-    QuantumTask.from_json(payload.decode())
-    return {}
+        return check_workload(format, payload)
+    return await asyncio.to_thread(check_workload, format, payload)

@@ -1,6 +1,6 @@
 """Passwords as scrypt hashes that carry their parameters: ``scrypt$log2(n)$r$p$salt$hash``.
 
-A password that a person chose costs a third of a second and 32 MiB to try, one that we made (too long to guess) far less.
+A password that a person chose costs a third of a second and 32 MiB to try, one that we made (too long to guess) less.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who acts, and what they may do: a user with their own works, an admin with all, a device with those that it was given.
+"""Who acts, and what they may do: a user with their own works, an admin with all, a device with those it was given.
 
 What somebody may not see is, to them, not there: `UnknownWork`.
 """

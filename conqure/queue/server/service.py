@@ -14,7 +14,7 @@ from qpu_executors.errors import ConqureError, StoreError
 from qpu_executors.selector import Selector
 
 from ..store import Store
-from ..work import WorkRecord, WorkStatus
+from ..work import WorkRecord
 from .accounts import Accounts, DeviceAccount, unknown_device
 from .limits import Limits
 from .metrics import Metrics
@@ -41,7 +41,7 @@ class Service:
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.works = settings, store
-        self.accounts = Accounts(_database(store))
+        self.accounts = Accounts(database(store))
         self.tokens = Tokens(settings.state)
         self.transfers = TransferRights(self.tokens.transfer_key, settings.transfer_s)
         self.limits, self.notices, self.metrics = Limits(settings), Notices(store), Metrics(store)
@@ -130,11 +130,8 @@ def fits_line(line: str, device: DeviceAccount) -> bool:
         return False
 
 
-def is_held(work: WorkRecord) -> bool:
-    return work.status in (WorkStatus.EXECUTING, WorkStatus.UPLOADING)
-
-
-def _database(store: Store) -> SQLStore:
+def database(store: Store) -> SQLStore:
+    """The store, which must be a database; else `StoreError`."""
     from ..stores.sql import SQLStore
 
     if not isinstance(store, SQLStore):

@@ -39,14 +39,15 @@ async def loads(service: Service, devices: Sequence[DeviceAccount]) -> dict[str,
     counts = await service.search("counts")
     ready = {line: by_status.get(WorkStatus.READY, 0) for line, by_status in counts.items()}
     running: Counter[str] = Counter()
-    for row in await asyncio.to_thread(service.accounts.read, _RUNNING):
-        running[_runs_on(*row[:3])] += row[3]
+    rows: Sequence[Any] = await asyncio.to_thread(service.accounts.read, _RUNNING)
+    for claimed_by, ran_on, device_id, n in rows:
+        running[_runs_on(claimed_by, ran_on, device_id)] += n
     return {
         device.name: (sum(n for line, n in ready.items() if n and fits_line(line, device)), running[device.name])
         for device in devices
     }
 
 
-def _runs_on(claimed_by: str, ran_on: str, device_id: str) -> Any:
+def _runs_on(claimed_by: str, ran_on: str, device_id: str) -> str:
     kind, _, name = claimed_by.partition(":")
     return name if kind == "device" else ran_on or device_id

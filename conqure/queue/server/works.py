@@ -27,7 +27,7 @@ MOST = 500
 Filter = Annotated[Printable, Query(max_length=256)]
 
 
-@router.post("", status_code=201, response_model=Work, responses={200: {"model": Work}} | answers(400, 404, 409))
+@router.post("", status_code=201, response_model=Work, responses=answers(200, model=Work) | answers(400, 404, 409))
 async def create(order: NewWork, actor: ThatUser, service: Its, request: Request) -> Response:
     """Accept a work. 200 where this work_id is there already with the same workload."""
     try:

@@ -1,12 +1,17 @@
 """What the tests of the client stand on: a home folder of their own, a site, circuits."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit
 
+from conqure import Site, open_engine
+from conqure.queue.dispatcher import Dispatcher
 from conqure.queue.user_client import UserClient
+
+from ..server.conftest import RunningService, running_service, start  # noqa: F401 - a fixture
 
 SITE = """
 [engine]
@@ -54,4 +59,24 @@ def bell() -> QuantumCircuit:
 def client(site: Path) -> Iterator[UserClient]:
     """An embedded queue whose records are gone with it."""
     with UserClient(store="memory:", site=site) as client:
+        yield client
+
+
+@pytest.fixture
+def service(tmp_path: Path, site: Path) -> Iterator[RunningService]:
+    """A real service of this site, with a dispatcher that runs its works."""
+    loaded = Site.load(site)
+    with running_service(tmp_path) as running, open_engine("threads", loaded) as engine:
+        accounts = running.app.state.service.accounts
+        accounts.set_site_devices(loaded.qpus, time.time())
+        accounts.refresh_site_devices("ONLINE", time.time())
+        running.app.state.service.forget()
+        with Dispatcher(running.store, engine.qpus, loaded.qpus):
+            yield running
+
+
+@pytest.fixture
+def remote(service: RunningService) -> Iterator[UserClient]:
+    """A user's client of that service."""
+    with UserClient(service.url, token=service.user().token) as client:
         yield client

@@ -9,6 +9,7 @@ import pytest
 from qiskit import QuantumCircuit
 
 from conqure import (
+    InvalidTask,
     InvalidWork,
     NotAllowed,
     UnknownDevice,
@@ -49,6 +50,10 @@ def test_both_names_of_the_workload_are_taken_and_not_together(client: UserClien
 def test_what_is_asked_for_wrongly_is_refused_at_once(client: UserClient, bell: QuantumCircuit) -> None:
     with pytest.raises(UnknownDevice, match="no device 'ion7'"):
         client.create_work(bell, "ion7")
+    wide = QuantumCircuit(12)
+    wide.measure_all()
+    with pytest.raises(InvalidTask, match="needs 12 qubits, and 'sv0' of site 'here' has 10"):
+        client.create_work(wide, "sv0")
     with pytest.raises(InvalidWork, match="priority must be one of HIGH, MEDIUM, LOW, not 'urgent'"):
         client.create_work(bell, priority="urgent")
     with pytest.raises(UnknownWork, match="no work"):
@@ -57,10 +62,8 @@ def test_what_is_asked_for_wrongly_is_refused_at_once(client: UserClient, bell: 
 
 
 def test_a_work_that_fails_says_why(client: UserClient) -> None:
-    circuit = QuantumCircuit(12)
-    circuit.measure_all()
-    work_id = client.create_work(circuit)
-    with pytest.raises(WorkFailed, match="12 qubits") as caught:
+    work_id = client.create_work(b"pulses", "sv0")
+    with pytest.raises(WorkFailed, match="'sv0' does not read 'opaque'") as caught:
         client.wait_until_done(work_id, progress=False)
     assert type(caught.value.__cause__).__name__ == "InvalidTask"
     with pytest.raises(WorkNotDone, match="is ERROR: invalid_task"):
@@ -115,9 +118,7 @@ def test_works_are_listed_with_filters(client: UserClient, bell: QuantumCircuit)
 def test_futures_give_results_errors_and_cancel_their_works(client: UserClient, bell: QuantumCircuit) -> None:
     futures = [client.submit(bell, shots=n) for n in range(1, 21)]
     assert [future.result(timeout=60).shots for future in futures] == list(range(1, 21))
-    wide = QuantumCircuit(12)
-    wide.measure_all()
-    assert isinstance(client.submit(wide).exception(timeout=60), WorkFailed)
+    assert isinstance(client.submit(b"pulses").exception(timeout=60), WorkFailed)
     assert client.get_work(futures[0].work_id).status == "DONE"
     assert len([thread for thread in threading.enumerate() if thread.name == "conqure-works"]) <= 1
     with pytest.raises(TypeError, match="unexpected keyword argument 'shot'"):

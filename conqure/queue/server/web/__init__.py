@@ -86,8 +86,8 @@ def _log_in_first(request: Request) -> Response:
         # A link on another site was followed: the browser keeps our cookie back this once, and not when the page
         # asks by itself.
         return HTMLResponse('<!doctype html><meta http-equiv="refresh" content="0"><title>CONQURE</title>')
-    asked = f"?{request.url.query}" if request.url.query else ""
-    place = f"?{urlencode({'next': path + asked})}" if request.method == "GET" and path != "/works" else ""
-    answer = RedirectResponse(f"{base(request)}/login{place}", 303)
+    place = path + (f"?{request.url.query}" if request.url.query else "")
+    after = f"?{urlencode({'next': place})}" if request.method == "GET" and place != "/works" else ""
+    answer = RedirectResponse(f"{base(request)}/login{after}", 303)
     drop_cookie(request, answer, SESSION)
     return answer

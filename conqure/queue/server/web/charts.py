@@ -12,7 +12,7 @@ from .svg import Svg, element
 
 TOP = 16
 _LINE, _BAR = 26, 18  # pixels from bar to bar, and of a bar
-_LEFT, _WIDTH = 32.0, 46.0  # percent: where bars begin, and how long the longest is
+_END = 78.0  # percent: where the longest bar ends
 _LONGEST = 15  # characters that fit beside a bar on a phone
 
 
@@ -46,12 +46,13 @@ def draw(counts: Mapping[str, int], top: int = TOP) -> Svg:
     """A horizontal bar for each of `bars`, with its count and its share as text beside it."""
     found = bars(counts, top)
     longest = max((bar.share for bar in found), default=0) or 1
-    lines = [_line(number, bar, longest) for number, bar in enumerate(found)]
+    left = 4 + 2 * max((len(_cut(bar.bits)) for bar in found), default=0)  # percent; enough on a phone
+    lines = [_line(bar, _LINE * number + 4, left, (_END - left) / longest) for number, bar in enumerate(found)]
     label = "Bar chart of counts: " + ", ".join(f"{bar.bits} {bar.seen}" for bar in found[:4])
     height = _LINE * len(found) + 4
     return element(
         "svg",
-        element("line", x1=f"{_LEFT}%", x2=f"{_LEFT}%", y1=0, y2=height, class_="axis"),
+        element("line", x1=f"{left}%", x2=f"{left}%", y1=0, y2=height, class_="axis"),
         *lines,
         class_="chart",
         width="100%",
@@ -61,25 +62,17 @@ def draw(counts: Mapping[str, int], top: int = TOP) -> Svg:
     )
 
 
-def _line(number: int, bar: Bar, longest: float) -> Svg:
-    y = number * _LINE + 4
-    width = _WIDTH * bar.share / longest
-    middle = y + _BAR / 2
+def _line(bar: Bar, y: int, left: float, scale: float) -> Svg:
+    width = scale * bar.share
+    middle = {"y": y + _BAR / 2, "dy": "0.35em"}
+    kind = "bar rest" if bar.is_rest else "bar"
     share = element("tspan", f" · {bar.share:.1%}", class_="share")  # left out where there is no room
     return element(
         "g",
         element("title", f"{bar.bits}: {bar.seen:,} ({bar.share:.2%})"),
-        element("text", _cut(bar.bits), x=f"{_LEFT - 1.5}%", y=middle, class_="bits", text_anchor="end", dy="0.35em"),
-        element(
-            "rect",
-            x=f"{_LEFT}%",
-            y=y,
-            width=f"{width:.3f}%",
-            height=_BAR,
-            rx=2,
-            class_="bar rest" if bar.is_rest else "bar",
-        ),
-        element("text", f"{bar.seen:,}", share, x=f"{_LEFT + width + 1.5:.3f}%", y=middle, class_="count", dy="0.35em"),
+        element("text", _cut(bar.bits), x=f"{left - 1.2}%", text_anchor="end", class_="bits", **middle),
+        element("rect", x=f"{left}%", y=y, width=f"{width:.3f}%", height=_BAR, rx=2, class_=kind),
+        element("text", f"{bar.seen:,}", share, x=f"{left + width + 1.2:.3f}%", class_="count", **middle),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import FormData
 
-from qpu_executors.errors import NotLoggedIn, UnknownUser
+from qpu_executors.errors import NotLoggedIn
 
 from ..logins import LOGIN
 from ..rights import Actor, an_admin
@@ -25,14 +26,11 @@ SESSION, VISIT = "conqure_session", "conqure_visit"  # a login; and before it, w
 
 async def visitor(request: Request, service: Its) -> Actor:
     """The user whose cookie this is; `NotLoggedIn` where there is none, or its login is over."""
-    session = await service.account("session_of_secret", digest(request.cookies.get(SESSION, "")))
+    session = await asyncio.to_thread(service.accounts.session_of_secret, digest(request.cookies.get(SESSION, "")))
     if session is None or session.kind != LOGIN or session.revoked_at or session.expires_at < time.time():
         raise NotLoggedIn("log in first.")
-    try:
-        user = await service.account("user", session.user_id)
-    except UnknownUser:
-        raise NotLoggedIn("this account is no longer there.") from None
-    if not user.is_active:
+    user = await asyncio.to_thread(service.accounts.find_user, session.user_id or "")
+    if user is None or not user.is_active:
         raise NotLoggedIn("this account is closed.")
     request.state.who = user.user_id
     service.limits.request(user.user_id)
