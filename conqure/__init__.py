@@ -31,6 +31,8 @@ _HOME = {
     **dict.fromkeys(["NotAllowed", "TooLarge", "TooMany"], _WAIST),
     **dict.fromkeys(["WorkRecord", "WorkStatus", "WorkloadFormat"], "conqure.queue.work"),
     **dict.fromkeys(["Store", "WorkQuery", "open_store"], "conqure.queue.store"),
+    "UserClient": "conqure.queue.user_client",
+    "Dispatcher": "conqure.queue.dispatcher",
     "load_site": "conqure.sites",
     "why_here": "conqure.why",
     "connect": "openmpq_runtime",
@@ -123,9 +125,11 @@ if TYPE_CHECKING:
 
     from .engines import Engine as Engine
     from .engines import open_engine as open_engine
+    from .queue.dispatcher import Dispatcher as Dispatcher
     from .queue.store import Store as Store
     from .queue.store import WorkQuery as WorkQuery
     from .queue.store import open_store as open_store
+    from .queue.user_client import UserClient as UserClient
     from .queue.work import WorkloadFormat as WorkloadFormat
     from .queue.work import WorkRecord as WorkRecord
     from .queue.work import WorkStatus as WorkStatus

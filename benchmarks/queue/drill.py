@@ -33,8 +33,8 @@ from .processes import Processes
 
 ROUNDS = 100
 CLIENTS = 3
-PAUSE_S = 0.15  # of a client between two works: what is measured is survival, not speed
-UP_S = (0.1, 0.9)  # how long a service lives
+PAUSE_S = 0.05  # of a client between two works: what is measured is survival, not speed
+UP_S = (0.2, 1.2)  # how long a service lives
 ENDS_WITHIN_S = 240.0
 
 # The side-log of a lab's device: what has been run, however often.

@@ -35,7 +35,7 @@ class Credentials:
 
     @classmethod
     def read(cls, path: str | Path) -> Credentials:
-        """From a file that only its owner may read: what ``conqure queue devices add`` has written, JSON with
+        """From a file that only its owner may read: what ``conqure devices add --credentials`` has written, JSON with
         ``client_id`` and ``client_secret``, or a section ``[credentials]`` with ``id`` and ``secret``.
 
         Raises:
@@ -170,7 +170,7 @@ def _accepted(answer: Answer, path: str) -> Answer:
     if answer.code == 401 or (answer.code == 400 and path == _TOKENS):
         raise NotLoggedIn(
             "the cloud queue does not know these credentials, or the device's name is another. Its administrator makes "
-            "new ones: POST /v1/devices/NAME/secret"
+            "new ones: conqure devices secret NAME"
         )
     error = error_in(answer, path)
     if answer.code >= 500:  # whatever is wrong there, our works are kept until it is right

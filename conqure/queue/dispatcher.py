@@ -21,15 +21,14 @@ from contextlib import suppress
 from typing import Any
 
 from qpu_executors.device import QPU
-from qpu_executors.errors import ConqureError, InvalidTask, StoreError, UnknownWork, WorkConflict
-from qpu_executors.selector import Selector
+from qpu_executors.errors import ConqureError, StoreError, UnknownWork, WorkConflict
 
-from .batching import joinable
+from .choosing import Chooser
 from .flights import Ended, Flight
 from .history import History
 from .naming import DispatcherName
 from .outcome import Outcome
-from .policies import WINDOW, Policy, policy_named
+from .policies import Policy, policy_named
 from .redelivery import MAX_ATTEMPTS, recover_expired, redeliver
 from .store import Store, WorkQuery
 from .work import WorkRecord, WorkStatus
@@ -88,10 +87,11 @@ class Dispatcher:
         self.store, self.pool, self.qpus = store, pool, list(qpus)
         self.engine, self.max_attempts = engine, max_attempts
         self.policy = policy_named(policy) if isinstance(policy, str) else policy
-        self._batch, self._lease_s, self._grace_s, self._look_s = batch, lease_s, grace_s, look_s
+        self._lease_s, self._grace_s, self._look_s = lease_s, grace_s, look_s
         self._name = DispatcherName(name, store.url)
         self.name = self._name.text
         self.history = History()
+        self._chooser = Chooser(store, self.qpus, self.policy, self.history, batch, look_s)
         self._flights: list[Flight] = []
         self._landed: deque[tuple[Flight, Future[Any]]] = deque()
         self._ended: deque[Ended] = deque()
@@ -131,22 +131,26 @@ class Dispatcher:
 
     def stop(self, grace_s: float | None = None) -> None:
         """Take no more works, wait so long for those that run, and let the rest be READY for others."""
-        if self._thread is None:
-            return
-        self._stop_at = time.monotonic() + (self._grace_s if grace_s is None else grace_s)
+        if self._thread is not None:
+            self._stop_thread(self._grace_s if grace_s is None else grace_s)
+        self._name.release()
+
+    def _stop_thread(self, grace_s: float) -> None:
+        assert self._thread is not None
+        self._stop_at = time.monotonic() + grace_s
         self.wake()
         self._thread.join()
         self._thread = None
         with suppress(ValueError):
             self.store.listeners.remove(self._notice)
-        self._name.release()
 
     # -- its thread --
 
     def _go_on(self) -> None:
         pause_s = 0.0
         with suppress(ConqureError):
-            self.history.remember(self.store.find(WorkQuery(statuses=(WorkStatus.DONE,)), REMEMBERED))
+            if self.policy.window > 1:  # it prefers one to another
+                self.history.remember(self.store.find(WorkQuery(statuses=(WorkStatus.DONE,)), REMEMBERED))
         while not self._is_over():
             self._woken.wait(pause_s or self._look_s)
             self._woken.clear()
@@ -182,7 +186,9 @@ class Dispatcher:
         """What this process has changed in the store."""
         if work.cancel_requested and work.claimed_by == self.name:
             self._look_at = 0.0
-        elif work.status is not WorkStatus.READY:
+        elif work.status is WorkStatus.READY:
+            self._chooser.look_again()
+        else:
             return
         self.wake()
 
@@ -270,45 +276,23 @@ class Dispatcher:
                         self._ended += flight.cancel(work_id)
         self._settle()
 
-    # -- choosing --
-
     def _fill(self) -> bool:
         """One work, or one batch, for each QPU that has a free slot; whether there may be more to do."""
         free = [qpu for qpu in self.qpus if sum(f.qpu is qpu for f in self._flights) < qpu.slots]
         if not free:
             return False
-        lines, now = self.store.lines(), time.time()
-        chosen: dict[str, QPU] = {}
-        for qpu in free:
-            for work in self._choose(qpu, [line for line in lines if _fits(line, qpu)], set(chosen), now):
-                chosen[work.work_id] = qpu
+        now = time.time()
+        chosen = self._chooser.choose(free, now)
         if not chosen:
             return False
         claimed = self.store.claim(list(chosen), self.name, self._lease_s, now)
+        self._chooser.forget(chosen)
+        if len(claimed) < len(chosen):  # others take works, too
+            self._chooser.look_again()
         for qpu in free:
             if works := [work for work in claimed if chosen[work.work_id] is qpu]:
                 self._launch(qpu, works, now)
         return True
-
-    def _choose(self, qpu: QPU, lines: Sequence[str], taken: set[str], now: float) -> list[WorkRecord]:
-        if not lines:
-            return []
-        most = max(self.policy.window, self._batch)
-        while True:
-            heads = self.store.waiting(lines, most + len(taken))
-            works = [work for work in heads if work.work_id not in taken and self._has_room(work, qpu)]
-            if works:
-                ordered = self.policy.order(works, qpu, now, self.history)
-                return joinable(ordered, self._batch) if self._batch else [ordered[0]]
-            if most >= WINDOW or not heads:
-                return []
-            most = WINDOW  # perhaps those at the head are for a larger QPU
-
-    def _has_room(self, work: WorkRecord, qpu: QPU) -> bool:
-        """Whether this QPU shall run it: if none here is large enough, any one may say so."""
-        if work.n_qubits <= qpu.n_qubits:
-            return True
-        return all(work.n_qubits > other.n_qubits for other in self.qpus if _fits(work.device_id, other))
 
     def _launch(self, qpu: QPU, works: Sequence[WorkRecord], now: float) -> None:
         flight, loaded = Flight(qpu, self.pool, self._on_landing), []
@@ -347,10 +331,3 @@ class Dispatcher:
             for work in flight.drop():
                 self._give_back(work)
         self._flights = []
-
-
-def _fits(line: str, qpu: QPU) -> bool:
-    try:
-        return Selector.parse(line).matches(qpu)
-    except InvalidTask:  # nobody can serve it
-        return False

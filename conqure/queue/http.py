@@ -153,9 +153,10 @@ class Line:
     def _give_up(self, answer: Answer | urllib3.exceptions.HTTPError, url: str) -> Answer:
         if isinstance(answer, Answer):
             return answer
+        tried = f" Tried for {self.patience_s:g} s." if self.patience_s else ""
         raise QueueUnavailable(
-            f"the cloud queue at {_host(url)} does not answer: {answer}. Tried for {self.patience_s:g} s; is it "
-            "running there (conqure serve), and can this machine reach it?"
+            f"the cloud queue at {_host(url)} does not answer: {answer}.{tried} Is it running there (conqure serve), and "
+            "can this machine reach it?"
         ) from answer
 
 

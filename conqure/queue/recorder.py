@@ -15,6 +15,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -241,12 +242,13 @@ def _fault(work: WorkRecord, error: BaseException) -> tuple[WorkStatus, dict[str
 
 def _results(work: WorkRecord, task: QuantumTask, outcome: Outcome) -> dict[str, Any]:
     """The results and what they tell. Of a function that gave something else, that it has ended."""
-    if isinstance(outcome, QuantumResult):
-        return {"results": results_payload(WorkloadFormat.TASK, [outcome])} | _ran(work, [outcome])
-    if isinstance(outcome, Sequence):
-        payload = f"[{task.to_json()}]".encode()
-        results = results_payload(WorkloadFormat.TASKS, outcome)
-        return {"format": WorkloadFormat.TASKS, "workload": payload, "results": results} | _ran(work, outcome)
+    with suppress(TypeError, ValueError):  # a driver may have put into its metadata what JSON does not have
+        if isinstance(outcome, QuantumResult):
+            return {"results": results_payload(WorkloadFormat.TASK, [outcome])} | _ran(work, [outcome])
+        if isinstance(outcome, Sequence):
+            payload = f"[{task.to_json()}]".encode()
+            results = results_payload(WorkloadFormat.TASKS, outcome)
+            return {"format": WorkloadFormat.TASKS, "workload": payload, "results": results} | _ran(work, outcome)
     return {"format": WorkloadFormat.OPAQUE, "results": b"", "n_rows": 0, "shots": 0}
 
 

@@ -12,13 +12,15 @@ from typing import Any
 
 import pytest
 
+from conqure.engines import open_engine
 from conqure.queue.dispatcher import Dispatcher
 from conqure.queue.memory import MemoryStore
 from conqure.queue.results import read_results
 from conqure.queue.store import Store, open_store
 from conqure.queue.work import WorkloadFormat, WorkRecord, WorkStatus
-from qpu_executors import QPU, QuantumTask
+from qpu_executors import QPU, QuantumTask, Site
 from qpu_executors.errors import AlreadyThere, DeviceFault, InvalidSite, InvalidTask, StoreError, WorkConflict
+from qpu_executors.observing import unobserved
 from qpu_executors.running import HeldDevice, hold
 from qpu_executors.testing import BELL, ROTATION, gates
 from qpu_executors.threads import QPUThreadPool
@@ -507,3 +509,24 @@ def test_a_work_that_ended_cannot_end_again(store: MemoryStore) -> None:
     with pytest.raises(WorkConflict):
         store.move(work_id, WorkStatus.DONE, time.time(), claim=(work.claimed_by, work.attempts))
     assert json.loads(store.payload(work.results))["is"] == "result"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["parsl", "dask"])
+def test_works_run_on_the_pool_of_an_engine(store: MemoryStore, engine: str) -> None:
+    site = Site("test", (QPU("fake0", "fake", 7), QPU("fake1", "fake", 7, options={"failures": 1})))
+    bad = QuantumTask("{}", shots=5)
+    payload = f"[{','.join(QuantumTask(BELL, shots=n).to_json() for n in (5, 6))}]".encode()
+    ids = [add(store, device_id=name) for name in ("fake0", "fake1", "any")]
+    ids.append(store.add(*payload_work(WorkloadFormat.TASKS, payload)).work_id)
+    broken = store.add(task_work()[0].replace(device_id="fake0"), bad.to_json().encode()).work_id
+    with (
+        unobserved(),
+        open_engine(engine, site) as opened,
+        Dispatcher(store, opened.qpus, site.qpus, engine=engine) as dispatcher,
+    ):
+        done = ended(store, *ids, seconds=100)
+        (wrong,) = ended(store, broken)
+        assert dispatcher.is_alive
+    assert {(work.status, work.engine) for work in done} == {(WorkStatus.DONE, engine)}
+    assert (wrong.status, wrong.error_kind) == (WorkStatus.ERROR, "invalid_task")

@@ -81,6 +81,15 @@ def test_a_function_is_recorded_by_its_name_and_by_what_it_gave() -> None:
     assert store.payload(of_nothing.results) == b""
 
 
+def test_results_that_cannot_be_written_down_do_not_hide_that_the_task_was_done() -> None:
+    store, task = MemoryStore(), QuantumTask(BELL)
+    recorder = Recorder(store, "ada")
+    recorder.submitted(task)
+    recorder.finished(task, result_of(task, metadata={"what": object()}))
+    recorder.close()
+    assert [(work.status, work.format) for work in store.find()] == [(WorkStatus.DONE, WorkloadFormat.OPAQUE)]
+
+
 def test_one_task_that_is_submitted_twice_is_two_works() -> None:
     store, task = MemoryStore(), QuantumTask(BELL)
     recorder = Recorder(store, "ada")
@@ -253,6 +262,30 @@ THREADS = """
 """
 
 
+BRIDGE = """
+    from conqure.serving import serving
+    from openmpq_runtime import connect
+    from qpu_executors import QPU, QuantumTask, Site, run
+    from qpu_executors.testing import BELL
+
+    site = Site("test", (QPU("sv0", "statevector", 7),))
+    with serving(site, ENGINE) as served, connect(served.bridge.address) as pool:
+        assert pool.submit(run, QuantumTask(BELL, shots=9)).result().shots == 9
+"""
+
+QUEUE = """
+    import os
+    from conqure.queue.user_client import UserClient
+    from qpu_executors import QPU, QuantumTask, Site
+    from qpu_executors.testing import BELL
+
+    site = Site("test", (QPU("sv0", "statevector", 7),))
+    with UserClient(embedded=True, store=os.environ["CONQURE_RECORD"], site=site) as client:
+        work_id = client.create_work(QuantumTask(BELL, shots=11))
+        client.wait_until_done(work_id, progress=False)
+"""
+
+
 def run_recorded(folder: Path, program: str, **variables: str) -> list[WorkRecord]:
     """The works that a program has left in its store, which is opened by its URL afterwards."""
     (folder / "program.py").write_text(textwrap.dedent(program))
@@ -310,6 +343,19 @@ def test_a_program_on_threads_is_recorded_without_its_doing(tmp_path: Path) -> N
     found = run_recorded(tmp_path, THREADS)
     assert [(work.source, work.status) for work in found] == [("threads", WorkStatus.DONE)] * 2
     assert {work.shots for work in found} == {5, 6}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["threads", "parsl"])
+def test_what_passes_a_bridge_is_recorded_once_as_its_own(tmp_path: Path, engine: str) -> None:
+    found = run_recorded(tmp_path, BRIDGE.replace("ENGINE", repr(engine)))
+    assert [(work.source, work.status, work.shots) for work in found] == [("openmpq", WorkStatus.DONE, 9)]
+
+
+@pytest.mark.slow
+def test_works_of_the_queue_are_not_recorded_a_second_time(tmp_path: Path) -> None:
+    found = run_recorded(tmp_path, QUEUE)
+    assert [(work.source, work.status, work.shots) for work in found] == [("queue", WorkStatus.DONE, 11)]
 
 
 @pytest.mark.slow

@@ -174,7 +174,7 @@ class TestBeingSeen:
         with lab.client(service.url, made | {"client_secret": "wrong"}) as client:
             client.thread.join(20)
         assert isinstance(client.error, NotLoggedIn)
-        assert "POST /v1/devices/NAME/secret" in str(client.error)
+        assert "conqure devices secret NAME" in str(client.error)
 
     def test_new_credentials_end_the_client_that_has_the_old_ones(self, service, lab):
         made, _ = service.device("lab0")
