@@ -16,7 +16,7 @@ import matplotlib.pyplot as plt
 
 def draw(results: Sequence[Measure], folder: Path) -> Path:
     """Bars of figure / goal (goals of at least: goal / figure), so that left of the line is met; returns the file."""
-    with_goal = [result for result in results if result.goal]
+    with_goal = [result for result in results if result.goal and result.goal[1]]  # of a goal of none there is no share
     figure, axes = plt.subplots(figsize=(9, 1.2 + 0.42 * len(with_goal)), layout="constrained")
     for place, result in enumerate(reversed(with_goal)):
         relation, bound = result.goal or ("<=", 1.0)

@@ -1,11 +1,16 @@
 """Figure 4: ``create_work`` until the work is on disk, GHZ circuits of 2 to 100 qubits, in turn with the paper's stack.
 
-What is inside a measured call. The paper's: requests sends the DAX text to Flask as JSON, which connects to MariaDB,
-inserts, commits (flushed to the disk), starts a process, and answers with the id. Ours: `UserClient.create_work` looks at
-what it was given, sends it to `conqure serve` as JSON with a token; the service checks token, schema and device, hashes the
-workload, commits record and workload to SQLite (flushed to the disk), and answers with the record. Both get the same DAX
-text; ours is also given the circuit as a `QuantumTask`, which the service checks, and as a `QuantumCircuit`, which the
-client translates. No two workloads are alike. The device is not there, so works wait; with a dispatcher they run at once.
+What is inside a measured call:
+
+* The paper's: requests sends the DAX text to Flask as JSON, which connects to MariaDB, inserts, commits (flushed to the
+  disk), starts a process, and answers with the id.
+* Ours: `UserClient.create_work` finds out what it was given and sends it to ``conqure serve`` as JSON with a token. The
+  service checks token, body and device, hashes the workload, commits record and workload to SQLite (flushed to the
+  disk), and answers with the record.
+
+Both get the same DAX text. Ours is also given the circuit as a `QuantumTask`, which the service checks, and as a
+`QuantumCircuit`, which the client translates first. No two workloads are alike. The device is not there, so the works
+wait; at last the same with a dispatcher, which runs them at once. Both log a line for each request, to a file.
 """
 
 from __future__ import annotations

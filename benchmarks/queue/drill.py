@@ -32,9 +32,9 @@ from ..harness import Measure, measure
 from .processes import Processes
 
 ROUNDS = 100
-CLIENTS = 3
-PAUSE_S = 0.05  # of a client between two works: what is measured is survival, not speed
-UP_S = (0.2, 1.2)  # how long a service lives
+CLIENTS = 8
+PAUSE_S = 0.02  # of a client between two works: what is measured is survival, not speed
+UP_S = (0.3, 1.5)  # how long a service lives
 ENDS_WITHIN_S = 240.0
 
 # The side-log of a lab's device: what has been run, however often.

@@ -48,7 +48,7 @@ def draw(result: Measure, folder: Path) -> Path:
     axes.yaxis.set_major_formatter(matplotlib.ticker.FormatStrFormatter("%g"))
     axes.yaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axes.grid(axis="y", lw=0.4, alpha=0.6)
-    axes.set_xlabel(result.series_axes[0])
+    axes.set_xlabel(f"{result.series_axes[0]}; boxes: quartiles, whiskers: 1st and 99th percentile")
     axes.set_ylabel(f"{result.series_axes[1]}, logarithmic")
     axes.set_title(result.name.partition(": ")[2], fontsize=11)
     figure.legend(loc="outside lower center", ncols=len(series), fontsize=9, frameon=False)
@@ -59,9 +59,7 @@ def draw(result: Measure, folder: Path) -> Path:
 
 
 def _draw_side(axes: plt.Axes, side: str, numbers: Sequence[float], places: Sequence[float], colour: str) -> None:
-    stats = [
-        dict(zip(_BOX, numbers[at : at + len(_BOX)], strict=True)) for at in range(0, len(numbers), len(_BOX))
-    ]
+    stats = [dict(zip(_BOX, numbers[at : at + len(_BOX)], strict=True)) for at in range(0, len(numbers), len(_BOX))]
     drawn = axes.bxp(
         stats,
         positions=list(places),

@@ -1,7 +1,8 @@
 """The paper's service: Flask's development server, MariaDB, and a process for each work.
 
-``python -m benchmarks.queue.paper_server SOCKET JOB``: it prints its address and serves until it is ended. It is as quick
-as such a stack honestly is: no TLS to the database, the smallest of processes as the job, children reaped by the kernel.
+``python -m benchmarks.queue.paper_server SOCKET JOB``: it prints its address and serves until it is ended. It is as
+quick as such a stack honestly is: no TLS to the database, the smallest of processes as the job, children reaped by the
+kernel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The paper's stack, started here: MariaDB with a folder of its own, Flask's development server, requests as the client."""
+"""The paper's stack, started here: MariaDB with a folder of its own, Flask's development server, requests as client."""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
 """Figure 5: ``get_results`` over shots x qubits, in turn with the paper's stack.
 
-Both keep the same bytes, the measurements of a DAX program, and give them back as bytes. The paper's: requests asks Flask,
-which connects to MariaDB and selects. Ours: `UserClient.get_results` asks `conqure serve` with a token, which looks at the
-record, who may see it, and reads the bytes. Beside it the counts of a task, which is what a work of gates gives.
+Both keep the same bytes, the measurements of a DAX program as JSON, and give them back as bytes; reading numbers out of
+them is outside the measured call on both sides.
+
+* The paper's: requests asks Flask, which connects to MariaDB and selects.
+* Ours: `UserClient.get_results` asks ``conqure serve`` with a token, which checks who may see the work, reads the bytes
+  and gives them as a file that is an array too.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import device_client, devices, doctor, login, run, serve, sites, users, why, work
+from . import device_client, devices, doctor, login, run, serve, sites, store, users, why, work
 from .group import DEBUG, ConqureGroup, LazyCommand
 from .output import on_terminal
 
@@ -60,6 +60,7 @@ app.command("why")(why.why)
 app.command("serve")(serve.serve)
 app.command("dispatch")(serve.dispatch)
 app.add_typer(users.app, name="users")
+app.add_typer(store.app, name="store")
 app.command("device-client")(device_client.device_client)
 
 

@@ -90,7 +90,8 @@ def device_client(
 def _runner(
     device: str, site: str | None, driver: str, qubits: int | None, options: str, command: str, limit_s: float
 ) -> Runner:
-    from ..queue.device_runs import DriverRunner, ProgramRunner
+    from ..queue.device_runs import DriverRunner
+    from ..queue.lab_program import ProgramRunner
 
     if bool(site) + bool(driver) + bool(command) != 1:
         raise typer.BadParameter("say how works are run: one of --site, --driver and --command.")

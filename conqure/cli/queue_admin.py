@@ -62,9 +62,8 @@ def admin(url: str | None) -> Iterator[Admin]:
 @contextmanager
 def accounts(store: str) -> Iterator[Accounts]:
     """The accounts in a store, on the machine where it is."""
-    from ..queue.server.accounts import Accounts
+    from ..queue.server.accounts import Accounts, database
     from ..queue.server.hosting import store_url
-    from ..queue.server.service import database
     from ..queue.store import open_store
 
     opened = open_store(store_url(store, _nowhere()))

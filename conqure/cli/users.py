@@ -68,10 +68,8 @@ def list_(url: URLOption = None, store: StoreOption = None, json: JSONOption = F
       conqure users list --store queue.db --json
     """
     if store:
-        from ..queue.server.people import described
-
         with accounts(store) as known:
-            users = [described(user) for user in known.users()]
+            users = [user.describe() for user in known.users()]
     else:
         with admin(url) as service:
             users = service.ask("GET", "/v1/users")["users"]
@@ -95,13 +93,13 @@ def password(email: EmailArgument, url: URLOption = None, store: StoreOption = N
     """
     new = _password()
     if store:
-        from ..queue.server import logins, passwords
-        from ..queue.server.accounts import user_id_of
+        from ..queue.server import passwords
+        from ..queue.server.accounts import COGNITO, LOGIN, user_id_of
 
         user_id = user_id_of(email)
         with accounts(store) as known:
             known.change_user(user_id, password=passwords.hashed(passwords.check_password(new)))
-            known.revoke(time.time(), user_id=user_id, kind=[logins.LOGIN, logins.COGNITO])
+            known.revoke(time.time(), user_id=user_id, kind=[LOGIN, COGNITO])
     else:
         with admin(url) as service:
             service.ask("PUT", path("users", email), {"password": new})

@@ -75,9 +75,9 @@ def choose(
             return SideqickQueue(found)
     from qpu_executors.site import Site
 
-    from .embedded import EmbeddedQueue
+    from .embedded import open_embedded
 
-    return EmbeddedQueue(Site.load(site), store, start)
+    return open_embedded(Site.load(site), store, start)
 
 
 def known_service(url: str | None = None) -> Door | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import getpass
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .own_pool import OwnPool
 from .results import check_done
 from .setting import Conventions, Order, Sight
 from .store import Store, WorkQuery, open_store
+from .stores import default_url
 from .work import WorkloadFormat, WorkRecord, WorkStatus
 from .workloads import check_workload
 
@@ -27,6 +29,22 @@ _SERVICE = (
     "an embedded queue is one person's own: it has no users and takes no devices but the site's. A lab's queue is a "
     "service; an administrator starts one with: conqure serve --site SITE"
 )
+
+
+_shared: dict[tuple[int, str, str], EmbeddedQueue] = {}  # by process, store and site
+_sharing = threading.Lock()
+
+
+def open_embedded(site: Site, store: Store | str | None = None, start: bool = True) -> EmbeddedQueue:
+    """The queue of a store on a site; the same one for all clients of a process, so that each QPU is opened once."""
+    if not start or store == "memory:" or not (store is None or isinstance(store, str)):
+        return EmbeddedQueue(site, store, start)
+    key = (os.getpid(), store or default_url(), repr(site))
+    with _sharing:
+        if key not in _shared:
+            _shared[key] = EmbeddedQueue(site, store)
+        _shared[key].users += 1
+        return _shared[key]
 
 
 class EmbeddedQueue:
@@ -48,8 +66,9 @@ class EmbeddedQueue:
         self._lock = threading.Lock()
         self._pool: OwnPool | None = None
         self._closed = False
+        self.users = 0  # clients that share it
         self._store.listeners.append(self._notice)
-        atexit.register(self.close)
+        atexit.register(self._end)
 
     def create(self, order: Order) -> WorkRecord:
         packed, now = order.packed, time.time()
@@ -71,7 +90,7 @@ class EmbeddedQueue:
         )
         kept = self._store.add(work, packed.payload)
         if self._start:
-            self.run()
+            self._open_pool()
         return kept
 
     def look(self, work_id: str, wait: float = 0.0, seen: str = "") -> Sight:
@@ -82,7 +101,7 @@ class EmbeddedQueue:
             left = deadline - time.monotonic()
             if left <= 0 or work.status != seen:
                 return Sight(work, self._position(work))
-            self.run()
+            self._run()
             with self._changed:
                 if changes == self._changes:  # else something has changed since we looked
                     self._changed.wait(min(left, LOOK_S))
@@ -130,20 +149,32 @@ class EmbeddedQueue:
         qpu = self.site.qpu(device_id)
         return next(found for found in self.site.describe()["qpus"] if found["device_id"] == qpu.device_id)
 
-    def run(self) -> None:
-        """Run what waits, from now until `close`; what keeps the pool from opening is raised here."""
-        with self._lock:
-            if self._pool is None and not self._closed:
-                self._pool = OwnPool(self._store, self.site, self._close_before_the_engine)
+    def close(self) -> None:
+        with _sharing:
+            self.users -= 1
+            if self.users > 0:
+                return
+            for key in [key for key, queue in _shared.items() if queue is self]:
+                del _shared[key]
+        self._end()
+
+    def _run(self) -> None:
+        """Run what waits, from now until the end; what keeps the pool from opening is raised here."""
+        self._open_pool()
         if self._pool is not None and self._pool.error is not None:
             raise self._pool.error
 
-    def close(self) -> None:
+    def _open_pool(self) -> None:
+        with self._lock:
+            if self._pool is None and not self._closed:
+                self._pool = OwnPool(self._store, self.site, self._end_before_the_engine)
+
+    def _end(self) -> None:
         with self._lock:
             if self._closed:
                 return
             self._closed = True
-        atexit.unregister(self.close)
+        atexit.unregister(self._end)
         if self._pool is not None:
             self._pool.close()
         with contextlib.suppress(ValueError):
@@ -151,11 +182,11 @@ class EmbeddedQueue:
         if self._own_store:
             self._store.close()
 
-    def _close_before_the_engine(self) -> None:
+    def _end_before_the_engine(self) -> None:
         """At the end of the program the last to register goes first, and engines have registered by now."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._end)
         if not self._closed:
-            atexit.register(self.close)
+            atexit.register(self._end)
 
     def _notice(self, work: WorkRecord) -> None:
         with self._changed:

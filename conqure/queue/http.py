@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import json
 import random
@@ -13,14 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import urllib3
-
 from qpu_executors.errors import ConqureError, InvalidWork, QueueUnavailable, error_of_kind
 
-CONNECT_S, READ_S = 10.0, 60.0
+from .connections import Connections, NeverSent, Untrusted
+
+READ_S = 60.0
 PATIENCE_S = 30.0  # for this long a request is repeated while the service does not answer
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
-_NEVER_SENT = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
 _PASSING = frozenset({502, 503, 504})
 _KINDS = {401: "not_logged_in", 403: "not_allowed", 404: "unknown_work", 409: "work_conflict", 413: "too_large"}
 _KINDS |= {400: "invalid_work", 422: "invalid_work", 429: "too_many", 503: "store_error"}
@@ -71,9 +71,9 @@ class Line:
         self.headers = {"User-Agent": "conqure", **(headers or {})}
         self.patience_s = patience_s
         self._path = urlsplit(self.url).path
-        tls = _tls(ca) if self.url.startswith("https:") else None  # without one urllib3 trusts what the system does
-        self._http = urllib3.PoolManager(num_pools=4, maxsize=16, ssl_context=tls)
-        self._here = self._http.connection_from_url(self.url)  # asking it directly takes half the time
+        self._tls = _tls(ca) if self.url.startswith("https:") else None
+        self._here = Connections(self.url, self._tls)
+        self._elsewhere: dict[str, Connections] = {}
 
     def request(
         self,
@@ -110,7 +110,7 @@ class Line:
             answer = self._once(method, url, body, sent, wait)
             if isinstance(answer, Answer) and answer.code not in _PASSING and answer.code != 429:
                 return answer
-            if not repeat and not isinstance(answer, _NEVER_SENT):
+            if not repeat and not isinstance(answer, NeverSent):
                 return self._give_up(answer, url if elsewhere else self.url)
             hold = pause * random.uniform(0.5, 1.5)
             if isinstance(answer, Answer) and answer.code == 429:
@@ -128,35 +128,35 @@ class Line:
         raise error_in(answer, f"{self.url}{path}")
 
     def close(self) -> None:
-        for key in list(self._http.pools.keys()):  # clear() leaves closing them to the collector
-            if (pool := self._http.pools.get(key)) is not None:
-                pool.close()
-        self._http.clear()
+        for connections in (self._here, *self._elsewhere.values()):
+            connections.close()
 
     def _once(
         self, method: str, url: str, body: bytes | None, headers: dict[str, str], wait: float
-    ) -> Answer | urllib3.exceptions.HTTPError:
-        ask = self._here.urlopen if url.startswith("/") else self._http.urlopen
-        timeout = urllib3.Timeout(connect=CONNECT_S, read=READ_S + wait)
-        options: dict[str, Any] = {"redirect": False, "retries": False, "decode_content": False, "timeout": timeout}
+    ) -> Answer | OSError | http.client.HTTPException:
+        connections, target = self._here, url
+        if not url.startswith("/"):
+            place = _host(url)
+            known = self._elsewhere.get(place)
+            connections = known or self._elsewhere.setdefault(place, Connections(place, self._tls))
+            target = url.partition("#")[0].removeprefix(place) or "/"
         try:
-            got = ask(method, url, body=body, headers=headers, **options)
-        except urllib3.exceptions.SSLError as error:
-            place = _host(self.url if url.startswith("/") else url)
+            return Answer(*connections.ask(method, target, body, headers, READ_S + wait))
+        except Untrusted as error:
             raise QueueUnavailable(
-                f"{place} cannot be trusted: {error}. For a certificate of your own say ca=FILE."
+                f"{_host(self.url if url.startswith('/') else url)} cannot be trusted: {error}. For a certificate of "
+                "your own say ca=FILE."
             ) from error
-        except urllib3.exceptions.HTTPError as error:
+        except (OSError, http.client.HTTPException) as error:
             return error
-        return Answer(got.status, {name.lower(): value for name, value in got.headers.items()}, got.data)
 
-    def _give_up(self, answer: Answer | urllib3.exceptions.HTTPError, url: str) -> Answer:
+    def _give_up(self, answer: Answer | OSError | http.client.HTTPException, url: str) -> Answer:
         if isinstance(answer, Answer):
             return answer
         tried = f" Tried for {self.patience_s:g} s." if self.patience_s else ""
         raise QueueUnavailable(
-            f"the cloud queue at {_host(url)} does not answer: {answer}.{tried} Is it running there (conqure serve), and "
-            "can this machine reach it?"
+            f"the cloud queue at {_host(url)} does not answer: {answer}.{tried} Is it running there (conqure serve), "
+            "and can this machine reach it?"
         ) from answer
 
 

@@ -28,10 +28,10 @@ class MemoryStore:
     def add(self, work: WorkRecord, workload: bytes | None = None) -> WorkRecord:
         with self._lock:
             if workload is not None:
-                work = work.replace(workload=self.keep(workload), workload_size=len(workload))
+                work = work.replace(workload=content_hash(workload), workload_size=len(workload))
             there = self._works.get(work.work_id)
             if there is None:
-                return self._put(work)
+                return self._put(work, workload)
             if (there.owner, there.workload) != (work.owner, work.workload):
                 raise WorkConflict(f"work_id {work.work_id} is taken by another work. Leave it out to get a new one.")
             return there
@@ -67,7 +67,8 @@ class MemoryStore:
     def claim(self, work_ids: Sequence[str], by: str, lease_s: float | None, now: float) -> list[WorkRecord]:
         until = None if lease_s is None else now + lease_s
         with self._lock:
-            ready = [work for work in map(self._works.get, work_ids) if work is not None and _waits(work)]
+            named = map(self._works.get, dict.fromkeys(work_ids))
+            ready = [work for work in named if work is not None and _waits(work)]
             return [
                 self._put(work.become(WorkStatus.EXECUTING, now, claimed_by=by, lease_until=until)) for work in ready
             ]
@@ -89,11 +90,10 @@ class MemoryStore:
                 raise WorkConflict(
                     f"work {work_id} is no longer yours: {work.claimed_by or 'nobody'} has it, attempt {work.attempts}."
                 )
-            if workload is not None:
-                facts |= {"workload": self.keep(workload), "workload_size": len(workload)}
-            if results is not None:
-                facts |= {"results": self.keep(results), "results_size": len(results)}
-            return self._put(work.become(status, now, **facts))
+            for name, payload in (("workload", workload), ("results", results)):
+                if payload is not None:
+                    facts |= {name: content_hash(payload), f"{name}_size": len(payload)}
+            return self._put(work.become(status, now, **facts), workload, results)
 
     def renew(self, by: str, lease_s: float, now: float) -> list[WorkRecord]:
         with self._lock:
@@ -150,7 +150,10 @@ class MemoryStore:
     def close(self) -> None:
         pass
 
-    def _put(self, work: WorkRecord) -> WorkRecord:
+    def _put(self, work: WorkRecord, *payloads: bytes | None) -> WorkRecord:
+        for payload in payloads:
+            if payload is not None:
+                self.keep(payload)
         self._works[work.work_id] = work
         for listener in self.listeners:
             listener(work)

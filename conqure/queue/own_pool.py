@@ -41,8 +41,8 @@ class OwnPool:
         from .dispatcher import Dispatcher
 
         site = replace(self._site, cpu_workers=1)  # no more than works need
-        name = quickest_engine(site)
         try:
+            name = quickest_engine(site)
             with (
                 unobserved(),  # works have records already
                 open_engine(name, site) as engine,

@@ -94,7 +94,8 @@ class SideqickQueue:
 
     def create(self, order: Order) -> WorkRecord:
         values = {"DeviceId": self._device(order.packed.device_id), "Priority": order.priority.value}
-        made = self._ask("CreateWork", "POST", "/workloads", 201, json_=values, repeat=False)
+        said = {"X-Conqure-Format": order.packed.format.value}
+        made = self._ask("CreateWork", "POST", "/workloads", 201, json_=values, headers=said, repeat=False)
         sent = self._line.request("PUT", made["UploadUrl"], body=order.packed.payload, headers=_BYTES)
         if sent.code != 200:  # the work stays CREATED; its id is returned all the same
             logging.warning("upload of the workload failed: %d, %s", sent.code, sent.content)
@@ -171,11 +172,14 @@ class SideqickQueue:
         self._line.close()
         self._login.close()
 
-    def _ask(self, api: str, method: str, path: str, good: int = 200, **request: Any) -> Any:
-        answer = self._line.request(method, path, headers=self._login.header(), **request)
+    def _ask(
+        self, api: str, method: str, path: str, good: int = 200, headers: dict[str, str] | None = None, **request: Any
+    ) -> Any:
+        said = headers or {}
+        answer = self._line.request(method, path, headers=said | self._login.header(), **request)
         if answer.code == 401:  # revoked before its time: once more with a new one
             self._login.forget()
-            answer = self._line.request(method, path, headers=self._login.header(), **request)
+            answer = self._line.request(method, path, headers=said | self._login.header(), **request)
         if answer.code != good:
             raise ApiError.of(api, answer.code, answer.content)
         return answer.json() if answer.content else None

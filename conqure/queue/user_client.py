@@ -33,7 +33,8 @@ class UserClient:
 
     ``client.setting`` says which one it is. Without arguments the configuration decides (docs/queue.md): the variable
     CONQURE_QUEUE_URL, ``~/.config/conqure/client.toml``, the current site, ``~/.config/qick.conf``, else embedded.
-    A client is used by several threads at once if need be, and closes itself at the end of the program.
+    A client is used by several threads at once if need be, and closes itself at the end of the program. Embedded
+    clients of one process share the pool where they share store and site.
 
     Args:
         url: address of a service, ``https://queue.lab.example``.
@@ -68,6 +69,7 @@ class UserClient:
         self._queue: Setting = choose(url, token, ca, embedded, store, site, start)
         self._watcher: Watcher | None = None
         self._lock = threading.Lock()
+        self._closed = False
 
     @property
     def setting(self) -> str:
@@ -243,6 +245,10 @@ class UserClient:
 
     def close(self) -> None:
         """End the client's threads and connections; works go on, and those of an embedded queue that wait are kept."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
         if self._watcher is not None:
             self._watcher.close()
         self._queue.close()

@@ -269,7 +269,7 @@ BRIDGE = """
     from qpu_executors.testing import BELL
 
     site = Site("test", (QPU("sv0", "statevector", 7),))
-    with serving(site, ENGINE) as served, connect(served.bridge.address) as pool:
+    with serving(site, ENGINE) as served, connect(served.bridge.environment()) as pool:
         assert pool.submit(run, QuantumTask(BELL, shots=9)).result().shots == 9
 """
 

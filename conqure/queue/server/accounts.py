@@ -23,12 +23,14 @@ from qpu_executors.selector import NAME
 from ..stores.tables import devices, tokens, users
 
 if TYPE_CHECKING:
+    from ..store import Store
     from ..stores.sql import SQLStore
 
 T = TypeVar("T")
 
 OFFLINE = "OFFLINE"
 STATUSES = ("ONLINE", "BUSY", OFFLINE)
+LOGIN, COGNITO, PERSONAL, DEVICE = "login", "cognito", "personal", "device"  # kinds of sessions
 _NAMESPACE = uuid.UUID("5f4c3a0e-2f0b-5d0e-9d53-6d5a1c1f7c10")  # of the UUIDs of site QPUs
 
 
@@ -40,6 +42,11 @@ class User:
     is_admin: bool = False
     is_active: bool = True
     created_at: float = 0.0
+
+    def describe(self) -> dict[str, Any]:
+        """Plain JSON values, without the password."""
+        flags = {"is_admin": bool(self.is_admin), "is_active": bool(self.is_active)}
+        return {"user_id": self.user_id, "full_name": self.full_name, **flags, "created_at": self.created_at}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +274,18 @@ class Accounts:
 
     def _write(self, change: Callable[[Connection], T]) -> T:
         return self._store.write(change)
+
+
+def database(store: Store) -> SQLStore:
+    """The store, which must be a database; else `StoreError`."""
+    from ..stores.sql import SQLStore
+
+    if not isinstance(store, SQLStore):
+        raise StoreError(
+            f"the service keeps users and devices in a database, and {store.url!r} is none. Use sqlite:FILE, "
+            "mariadb://… or postgresql://… ('conqure store migrate' moves what is there)."
+        )
+    return store
 
 
 def user_id_of(email: str) -> str:

@@ -14,6 +14,7 @@ from ..store import Store
 from . import aws, aws_tokens, device_side, devices, operators, people, transfer, works
 from .aws_models import Cognito
 from .errors import add_handlers
+from .express import Express
 from .logs import Watch
 from .service import Service
 from .settings import Settings
@@ -54,6 +55,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Watch`; asking each time costs
     )
     app.state.service = service
     app.add_middleware(Watch, metrics=service.metrics)
@@ -61,6 +63,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     for module in _ROUTERS:
         app.include_router(module.router)
     mount(app)
+    app.middleware_stack = Express(app, works.router, service.metrics)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]  # as FastAPI's documentation does
     return app
 

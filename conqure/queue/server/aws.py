@@ -16,9 +16,9 @@ from fastapi import APIRouter, Query, Request, Response
 from qpu_executors.errors import InvalidWork, UnknownWork, WorkConflict
 
 from ..store import WorkQuery
-from ..work import WorkRecord, WorkStatus
+from ..work import WorkloadFormat, WorkRecord, WorkStatus
 from . import handouts, orders
-from .accounts import DeviceAccount
+from .accounts import COGNITO, DeviceAccount
 from .answers import as_json
 from .aws_models import (
     AWSNewDevice,
@@ -38,7 +38,6 @@ from .bodies import AWSRoute
 from .device_side import beat
 from .devices import add_device
 from .errors import AWSProblem, answers
-from .logins import COGNITO
 from .models import Printable
 from .people import make_user
 from .rights import Actor, that_device
@@ -52,6 +51,8 @@ router = APIRouter(
 )
 _404, _409 = answers(404, model=AWSProblem), answers(409, model=AWSProblem)
 OURS = "x-conqure-client"  # clients that say this know what ERROR and CANCELED are
+FORMAT = "x-conqure-format"  # what such a client will upload, since the bytes alone do not tell
+_FORMATS = frozenset(WorkloadFormat)
 _PAGE = 5
 _HIDDEN = {WorkStatus.ERROR: WorkStatus.DONE, WorkStatus.CANCELED: WorkStatus.DONE}
 
@@ -126,7 +127,8 @@ async def finish(DeviceId: str, WorkId: str, actor: Who, service: Its, request: 
 @router.post("/workloads", status_code=201, response_model=WorkUpload, responses=_404)
 async def create(wanted: AWSNewWork, actor: ThatUser, service: Its, request: Request) -> Response:
     """A new work, CREATED; the URL takes its workload."""
-    order = orders.Order(wanted.DeviceId, wanted.Priority)
+    said = request.headers.get(FORMAT, "")
+    order = orders.Order(wanted.DeviceId, wanted.Priority, WorkloadFormat(said if said in _FORMATS else "opaque"))
     work, _ = await orders.create(service, actor, order)
     request.state.work_id = work.work_id
     url = service.transfers.url(service.base_url(request), Transfer("PUT", f"works/{work.work_id}/workload"))
@@ -165,6 +167,8 @@ async def get_work(WorkId: str, actor: ThatUser, service: Its, request: Request)
     values = {"WorkId": work.work_id, "CreatedAt": iso(work.created_at), "WorkStatus": _status(work, hide)}
     if work.ready_at is not None:
         values["ReadyAt"] = iso(work.ready_at)
+    if work.error and OURS in request.headers:
+        values["ErrorMessage"] = work.error
     values["WorkloadUrl"] = service.transfers.url(base, Transfer("GET", f"works/{work.work_id}/workload"))
     values["WorkloadResultUrl"] = service.transfers.url(base, Transfer("GET", f"works/{work.work_id}/{part}"))
     return as_json(values)

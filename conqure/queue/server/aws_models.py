@@ -90,6 +90,7 @@ class WorkDetails(BaseModel):
     WorkStatus: str
     WorkloadUrl: str
     WorkloadResultUrl: str
+    ErrorMessage: str | None = None
 
 
 class Cognito(BaseModel):

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from qpu_executors.errors import InvalidWork, NotLoggedIn
 
 from . import logins
+from .accounts import COGNITO
 from .answers import as_json
 from .aws_models import Cognito, CognitoAnswer, DeviceToken, OAuthProblem
 from .bodies import AWSRoute, read_body
@@ -106,7 +107,7 @@ async def _grant(service: Any, asked: Cognito, address: str) -> logins.Granted:
     given = asked.AuthParameters
     if asked.AuthFlow == "USER_PASSWORD_AUTH":
         name, password = given.get("USERNAME", ""), given.get("PASSWORD", "")
-        return await logins.log_in(service, name, password, address, logins.COGNITO)
+        return await logins.log_in(service, name, password, address, COGNITO)
     return await logins.refresh(service, given.get("REFRESH_TOKEN", ""), address)
 
 

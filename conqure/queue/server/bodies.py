@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from qpu_executors.errors import NotLoggedIn
 
+from .direct import direct
 from .errors import AWS
 
 SILENCE_S = 30.0  # of a sender, in the middle of a body
@@ -46,7 +47,7 @@ class Route(APIRoute):
     """A route of ours: its bodies are limited."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
+        handle = direct(self.endpoint, self.path) or super().get_route_handler()
 
         async def limited(request: Request) -> Response:
             return await handle(LimitedRequest(request.scope, request.receive))
@@ -76,24 +77,21 @@ async def read_body(request: Request, most: int, check: Callable[[], None] | Non
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said[:20]) > most:
         raise too_large(most)
-    parts, size, stream = [], 0, aiter(Request.stream(request))
-    while (part := await _next(stream)) is not None:
-        size += len(part)
-        if size > most:
-            raise too_large(most)
-        if check is not None and size > _SHORT:
-            check()
-            check = None
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
+    parts, size = [], 0
     try:
-        async with asyncio.timeout(SILENCE_S):
-            return await anext(stream, None)
+        async with asyncio.timeout(SILENCE_S) as patience:
+            async for part in Request.stream(request):
+                size += len(part)
+                if size > most:
+                    raise too_large(most)
+                if check is not None and size > _SHORT:
+                    check()
+                    check = None
+                parts.append(part)
+                patience.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
     except TimeoutError:
         raise HTTPException(408, f"nothing came for {SILENCE_S:g} s, and the body is not complete.", _CLOSE) from None
+    return b"".join(parts)
 
 
 def too_large(most: int) -> HTTPException:

@@ -45,10 +45,11 @@ async def configure(device: str, actor: Who, service: Its, request: Request, ext
 
 
 @router.post("/devices/{device}/claim", response_model=Claimed)
-async def claim(device: str, wanted: Claim, actor: Who, service: Its) -> Response:
+async def claim(device: str, wanted: Claim, actor: Who, service: Its, request: Request) -> Response:
     """Works for this device, EXECUTING from now on; with ``wait`` as soon as there is one."""
     that = that_device(actor, await service.device(device))
-    return as_json({"works": await handouts.wait_and_claim(service, that, wanted.most, wanted.wait)})
+    found = await handouts.wait_and_claim(service, that, wanted.most, wanted.wait, request.is_disconnected)
+    return as_json({"works": found})
 
 
 @router.put(

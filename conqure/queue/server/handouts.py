@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..work import WorkRecord, WorkStatus, content_hash
 from .accounts import DeviceAccount
 from .service import Service, fits_line, works_of
 
-_LOOK_AHEAD, _LOOK_FAR = 20, 500  # works of a line that are looked at; more where some are not for this device
+_LOOK_FAR = 200  # works of a line and priority that are looked at where some may not be for this device
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,21 @@ async def claim(service: Service, device: DeviceAccount, most: int) -> list[Work
         return []
     ids = [work.work_id for work in heads[:most]]
     got: list[WorkRecord] = await service.change("claim", ids, device.claimant, device.refresh_timeout_s, time.time())
-    if got:
-        service.metrics.claimed.labels(device.name).inc(len(got))
+    for work in got:
+        service.metrics.claimed.labels(device.name).inc()
+        service.history.start(work.owner, device.name, work.n_qubits, time.time())
     return got
 
 
-async def wait_and_claim(service: Service, device: DeviceAccount, most: int, seconds: float) -> list[WorkRecord]:
+async def wait_and_claim(
+    service: Service, device: DeviceAccount, most: int, seconds: float, is_gone: Callable[[], Awaitable[bool]]
+) -> list[WorkRecord]:
+    """`claim`, as soon as there is a work. One who ``is_gone`` meanwhile gets none: nobody would hear of it."""
     from .notices import READY
 
     async def look() -> list[WorkRecord] | None:
+        if await is_gone():
+            return []
         return await claim(service, device, most) or None
 
     return await service.notices.until(READY, seconds, look) or []
@@ -95,11 +102,13 @@ async def fail(service: Service, work: WorkRecord, claim: tuple[str, int], fault
 
 
 def _heads(service: Service, device: DeviceAccount, most: int) -> list[WorkRecord]:
+    """The works that this device may get, the next one first."""
     lines = [line for line in service.works.lines() if fits_line(line, device)]
     if not lines:
         return []
-    far = _LOOK_FAR if device.users else max(most, _LOOK_AHEAD)
-    return [work for work in service.works.waiting(lines, far) if works_of(work, device)]
+    far = max(most, service.policy.window, _LOOK_FAR if device.users or lines != [device.name] else 1)
+    heads = [work for work in service.works.waiting(lines, far) if works_of(work, device)]
+    return list(service.policy.order(heads, device.qpu, time.time(), service.history))
 
 
 def _clean(text: str) -> str:

@@ -18,8 +18,7 @@ from ..dispatcher import Dispatcher
 from ..policies import AGING_S, policy_named
 from ..redelivery import MAX_ATTEMPTS
 from ..store import Store
-from .accounts import OFFLINE, Accounts
-from .service import database
+from .accounts import OFFLINE, Accounts, database
 
 if TYPE_CHECKING:
     from qpu_executors.site import Site

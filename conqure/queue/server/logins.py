@@ -11,12 +11,11 @@ from typing import Any
 from qpu_executors.errors import NotAllowed, NotLoggedIn
 
 from . import passwords
-from .accounts import DeviceAccount, Session, User
+from .accounts import DEVICE, LOGIN, PERSONAL, DeviceAccount, Session, User
 from .rights import Actor
 from .service import Service
 from .tokens import digest, new_secret
 
-LOGIN, COGNITO, PERSONAL, DEVICE = "login", "cognito", "personal", "device"
 _FRESH_S = 3.0  # a token that another process revoked is refused after this
 _MOST_KNOWN = 10_000
 

@@ -19,7 +19,8 @@ from .rights import Actor, no_work, seen
 from .service import Service
 from .waiting import position
 
-_QUICK = 2**17  # bytes of a workload that are checked at once; a larger one by another thread
+_QUICK_READ = 2**20  # bytes of results that are read at once where the store is near
+_QUICK = 2**14  # bytes of a workload that are checked at once (16 ms at most); a larger one by another thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ async def create(service: Service, actor: Actor, order: Order) -> tuple[WorkReco
         WorkStatus.READY if is_there else WorkStatus.CREATED,
         order.format,
         name=order.name,
+        workload=content_hash(order.workload) if order.workload is not None else "",
+        workload_size=len(order.workload or b""),
         loop=order.loop,
         convergence=order.convergence,
         created_at=now,
@@ -119,7 +122,8 @@ async def results(service: Service, work: WorkRecord) -> bytes:
     if work.status is not WorkStatus.DONE:
         why = f": {work.error}" if work.error else ""
         raise WorkNotDone(f"work {work.work_id} is {work.status}, so it has no results{why}.")
-    return await service.search("payload", work.results)
+    read = service.look if work.results_size < _QUICK_READ else service.search
+    return await read("payload", work.results)
 
 
 async def workload(service: Service, work: WorkRecord) -> bytes:
@@ -165,4 +169,5 @@ async def _facts(service: Service, format: WorkloadFormat, payload: bytes | None
         raise TooLarge(f"the workload has more than {most:,} bytes, which is the most here. Make several works of it.")
     if len(payload) <= _QUICK:
         return check_workload(format, payload)
-    return await asyncio.to_thread(check_workload, format, payload)
+    async with service.checking:
+        return await asyncio.to_thread(check_workload, format, payload)

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from qpu_executors.errors import NotLoggedIn, UnknownUser, WorkConflict
 
 from . import logins, passwords
-from .accounts import User
+from .accounts import COGNITO, LOGIN, PERSONAL, User
 from .answers import as_json
 from .bodies import Route
 from .errors import answers
@@ -41,18 +41,14 @@ router = APIRouter(prefix="/v1", tags=["people"], route_class=Route, responses=a
 async def log_in(who: Login, service: Its, request: Request) -> Response:
     """A token for an e-mail address and a password."""
     granted = await logins.log_in(service, who.email, who.password, address_of(request))
-    return as_json(
-        {"token": granted.token, "expires_at": granted.expires_at, "refresh_token": granted.refresh_token},
-        headers={"Cache-Control": "no-store"},
-    )
+    return as_json({"token": granted.token, "expires_at": granted.expires_at, "refresh_token": granted.refresh_token})
 
 
 @router.post("/refresh", response_model=Refreshed)
 async def refresh(given: Refresh, service: Its, request: Request) -> Response:
     """Another token for the same login."""
     granted = await logins.refresh(service, given.refresh_token, address_of(request))
-    headers = {"Cache-Control": "no-store"}
-    return as_json({"token": granted.token, "expires_at": granted.expires_at}, headers=headers)
+    return as_json({"token": granted.token, "expires_at": granted.expires_at})
 
 
 @router.post("/logout", status_code=204, response_class=Response)
@@ -80,7 +76,7 @@ async def change_password(given: NewPassword, actor: ThatUser, service: Its, req
 @router.get("/tokens", response_model=TokenList, responses=answers(403))
 async def list_tokens(actor: ThatUser, service: Its) -> Response:
     """Your personal tokens, without their texts."""
-    found = await service.account("sessions", actor.user_id, logins.PERSONAL)
+    found = await service.account("sessions", actor.user_id, PERSONAL)
     return as_json({"tokens": [_token(session) for session in found]})
 
 
@@ -88,14 +84,14 @@ async def list_tokens(actor: ThatUser, service: Its) -> Response:
 async def add_token(wanted: NewToken, actor: ThatUser, service: Its) -> Response:
     """A token for scripts; its text is shown this once."""
     granted = await logins.personal_token(service, actor, wanted.name, wanted.days)
-    return as_json(_token(granted.session) | {"token": granted.token}, 201, {"Cache-Control": "no-store"})
+    return as_json(_token(granted.session) | {"token": granted.token}, 201)
 
 
 @router.delete("/tokens/{token_id}", status_code=204, response_class=Response, responses=answers(403, 404))
 async def remove_token(token_id: str, actor: ThatUser, service: Its) -> Response:
     """End a personal token."""
     if not token_id.isprintable() or not await service.account(
-        "revoke", time.time(), token_id=token_id, user_id=actor.user_id, kind=logins.PERSONAL
+        "revoke", time.time(), token_id=token_id, user_id=actor.user_id, kind=PERSONAL
     ):
         raise UnknownUser(f"you have no token {token_id[:80]!r}.")
     return Response(status_code=204)
@@ -104,7 +100,7 @@ async def remove_token(token_id: str, actor: ThatUser, service: Its) -> Response
 @router.get("/users", response_model=UserList, responses=answers(403))
 async def list_users(actor: ThatAdmin, service: Its) -> Response:
     """All users."""
-    return as_json({"users": [described(user) for user in await service.account("users")]})
+    return as_json({"users": [user.describe() for user in await service.account("users")]})
 
 
 @router.post("/users", status_code=201, response_model=AddedUser, responses=answers(400, 403, 409))
@@ -112,7 +108,7 @@ async def add_user(wanted: NewUser, actor: ThatAdmin, service: Its) -> Response:
     """A new user; without a password one is made and shown this once."""
     user, password = await make_user(service, wanted.email, wanted.full_name, wanted.password, wanted.is_admin)
     shown = {"password": None if wanted.password else password}
-    return as_json(described(user) | shown, 201, {"Cache-Control": "no-store"})
+    return as_json(user.describe() | shown, 201)
 
 
 @router.put("/users/{user_id}", response_model=UserInfo, responses=answers(400, 403, 404, 409))
@@ -127,7 +123,7 @@ async def change_user(user_id: str, wanted: UserChange, actor: ThatAdmin, servic
     user = await service.account("change_user", user_id, **changes)
     if "password" in changes or not user.is_active:
         await end_logins(service, user_id)
-    return as_json(described(user))
+    return as_json(user.describe())
 
 
 @router.delete("/users/{user_id}", status_code=204, response_class=Response, responses=answers(403, 404, 409))
@@ -161,21 +157,13 @@ async def change_own_password(service: Service, user_id: str, old: str, new: str
 
 
 async def end_logins(service: Service, user_id: str) -> None:
-    await service.account("revoke", time.time(), user_id=user_id, kind=[logins.LOGIN, logins.COGNITO])
+    await service.account("revoke", time.time(), user_id=user_id, kind=[LOGIN, COGNITO])
 
 
 async def hashed(service: Service, password: str) -> str:
     passwords.check_password(password)
     async with service.hashing:
         return await asyncio.to_thread(passwords.hashed, password)
-
-
-def described(user: User) -> dict[str, Any]:
-    names = ("user_id", "full_name", "is_admin", "is_active", "created_at")
-    return {name: getattr(user, name) for name in names} | {
-        "is_admin": bool(user.is_admin),
-        "is_active": bool(user.is_active),
-    }
 
 
 def _token(session: Any) -> dict[str, Any]:

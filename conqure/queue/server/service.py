@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
 from qpu_executors.errors import ConqureError, StoreError
 from qpu_executors.selector import Selector
 
+from ..history import History
+from ..policies import policy_named
 from ..store import Store
 from ..work import WorkRecord
-from .accounts import Accounts, DeviceAccount, unknown_device
+from .accounts import Accounts, DeviceAccount, database, unknown_device
+from .changes import Changes
 from .limits import Limits
 from .metrics import Metrics
 from .notices import Notices
 from .settings import Settings
 from .tokens import Tokens
 from .transfer_rights import TransferRights
-
-if TYPE_CHECKING:
-    from ..stores.sql import SQLStore
 
 T = TypeVar("T")
 
@@ -44,19 +43,20 @@ class Service:
         self.accounts = Accounts(database(store))
         self.tokens = Tokens(settings.state)
         self.transfers = TransferRights(self.tokens.transfer_key, settings.transfer_s)
+        self.policy = policy_named(settings.policy, settings.aging_s, settings.patience_s)
+        self.history = History()  # of what devices with a client have run
         self.limits, self.notices, self.metrics = Limits(settings), Notices(store), Metrics(store)
+        self.checking = asyncio.Semaphore(1)  # a workload of 16 MiB of gates takes a core for some ten seconds
         self.hashing = asyncio.Semaphore(2)  # scrypt takes a core and 32 MiB for a third of a second
         self.actors: dict[str, Any] = {}  # tokens that were checked a moment ago, see `who`
         self._devices: tuple[float, list[DeviceAccount]] = (0.0, [])
         self._names: dict[str, tuple[float, str]] = {}
         self.is_near = store.url.startswith(("sqlite", "memory"))
-        self._later: Callable[..., Any] | None = getattr(store, "later", None)
+        self._changes = Changes(database(store))
 
     async def change(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         """A verb of the store that changes something: durable when it returns."""
-        if self._later is not None:
-            return await asyncio.wrap_future(self._later(verb, *args, **kwargs))
-        return await asyncio.to_thread(getattr(self.works, verb), *args, **kwargs)
+        return await self._changes.ask(verb, *args, **kwargs)
 
     async def look(self, verb: str, *args: Any, **kwargs: Any) -> Any:
         """A verb that reads one record."""
@@ -119,8 +119,9 @@ class Service:
 
 
 def works_of(work: WorkRecord, device: DeviceAccount) -> bool:
-    """Whether a work that waits is one that this device may get."""
-    return Selector.parse(work.device_id).matches(device.qpu) and device.takes(work.owner)
+    """Whether a work that waits is one that this device may get: by its name or selector, its owner and its size."""
+    fits = not device.n_qubits or work.n_qubits <= device.n_qubits
+    return fits and Selector.parse(work.device_id).matches(device.qpu) and device.takes(work.owner)
 
 
 def fits_line(line: str, device: DeviceAccount) -> bool:
@@ -130,19 +131,7 @@ def fits_line(line: str, device: DeviceAccount) -> bool:
         return False
 
 
-def database(store: Store) -> SQLStore:
-    """The store, which must be a database; else `StoreError`."""
-    from ..stores.sql import SQLStore
-
-    if not isinstance(store, SQLStore):
-        raise StoreError(
-            f"the service keeps users and devices in a database, and {store.url!r} is none. Use sqlite:FILE, "
-            "mariadb://… or postgresql://… ('conqure store migrate' moves what is there)."
-        )
-    return store
-
-
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return request.app.state.service
 
 

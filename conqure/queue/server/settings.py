@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..policies import AGING_S, PATIENCE_S
 from ..work import MAX_WORKLOAD_BYTES
 
 
@@ -30,7 +31,7 @@ class Settings:
         behind_proxy: believe the X-Forwarded headers of a proxy on this machine.
         keep_days: final works are forgotten after so many days; 0: never.
         sweep_s: time between looks at silent devices.
-        policy: in which order a device gets its works (`conqure.queue.policies`).
+        policy, aging_s, patience_s: in which order a device gets its works (`conqure.queue.policies`).
     """
 
     state: Path
@@ -50,7 +51,9 @@ class Settings:
     behind_proxy: bool = False
     keep_days: int = 0
     sweep_s: float = 2.0
-    policy: str = ""
+    policy: str = "fifo"
+    aging_s: float = AGING_S
+    patience_s: float = PATIENCE_S
 
     @classmethod
     def of_site(cls, queue: Mapping[str, Any], **others: Any) -> Settings:

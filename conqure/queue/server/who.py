@@ -43,14 +43,14 @@ def address_of(request: Request) -> str:
 who = Bearer()
 
 
-async def _user(actor: Annotated[Actor, Depends(who)]) -> Actor:
+async def that_user(actor: Annotated[Actor, Depends(who)]) -> Actor:
     return a_user(actor)
 
 
-async def _admin(actor: Annotated[Actor, Depends(who)]) -> Actor:
+async def that_admin(actor: Annotated[Actor, Depends(who)]) -> Actor:
     return an_admin(actor)
 
 
 Who = Annotated[Actor, Depends(who)]
-ThatUser = Annotated[Actor, Depends(_user)]
-ThatAdmin = Annotated[Actor, Depends(_admin)]
+ThatUser = Annotated[Actor, Depends(that_user)]
+ThatAdmin = Annotated[Actor, Depends(that_admin)]

@@ -12,7 +12,7 @@ from qpu_executors.records import Priority
 from ..store import WorkQuery
 from ..work import WorkStatus, new_work_id
 from . import orders
-from .answers import as_bytes, as_json
+from .answers import as_bytes, as_json, as_list
 from .bodies import Route, bytes_answer, bytes_body, read_body
 from .errors import answers
 from .models import Cancel, NewWork, Printable, Seconds, Work, Works
@@ -63,6 +63,7 @@ async def upload(work_id: str, actor: ThatUser, service: Its, request: Request) 
 async def list_works(
     actor: Who,
     service: Its,
+    request: Request,
     owner: Filter = "",
     device_id: Filter = "",
     status: Annotated[list[WorkStatus] | None, Query(max_length=7)] = None,
@@ -77,7 +78,7 @@ async def list_works(
     query = WorkQuery(owner, device_id, tuple(status or ()), priority, source, loop, since, _before(cursor))
     found = await find_works(service, actor, query, limit)
     last = found[-1] if len(found) == limit else None
-    return as_json({"works": found, "cursor": f"{last.created_at!r}_{last.work_id}" if last else None})
+    return as_list(request, {"works": found, "cursor": f"{last.created_at!r}_{last.work_id}" if last else None})
 
 
 @router.get("/{work_id}", response_model=Work, responses=answers(404))

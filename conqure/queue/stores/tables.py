@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -24,7 +26,9 @@ metadata = MetaData()
 _Blob = LargeBinary().with_variant(LONGBLOB(), "mysql", "mariadb")
 _LongText = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 _MYSQL = {"engine": "InnoDB", "charset": "utf8mb4"}
-_OPTIONS = {f"{dialect}_{name}": value for dialect in ("mysql", "mariadb") for name, value in _MYSQL.items()}
+_OPTIONS: dict[str, Any] = {
+    f"{dialect}_{name}": value for dialect in ("mysql", "mariadb") for name, value in _MYSQL.items()
+}
 
 
 def _text(length: int) -> TypeEngine[str]:
@@ -75,14 +79,14 @@ works = Table(
     Column("metadata", _LongText, nullable=False, default="{}"),
     **_OPTIONS,
 )
-# The head of each line; newest first of one owner and of all; who holds what.
+# The head of each line; newest first: of all, of an owner, of a device, of a status (which also finds what is held).
 Index(
     "works_waiting", works.c.status, works.c.source, works.c.device_id, works.c.rank, works.c.ready_at, works.c.work_id
 )
 Index("works_newest", works.c.created_at, works.c.work_id)
 Index("works_of_owner", works.c.owner, works.c.created_at, works.c.work_id)
 Index("works_of_device", works.c.device_id, works.c.created_at, works.c.work_id)
-Index("works_held", works.c.status, works.c.lease_until)
+Index("works_of_status", works.c.status, works.c.created_at, works.c.work_id)
 
 # A payload is its parts in order, 1 MiB each, so that no database's limit on a packet matters.
 payloads = Table(

@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from conqure import (
     InvalidTask,
     InvalidWork,
+    MissingPackage,
     NotAllowed,
     UnknownDevice,
     UnknownWork,
@@ -82,7 +83,7 @@ def test_progress_is_printed_as_states_and_dots(
 
 def test_a_work_that_waits_times_out_goes_on_and_can_be_canceled(site: Path, bell: QuantumCircuit) -> None:
     with UserClient(store="memory:", site=site) as client:
-        client._queue.run = lambda: None  # nobody runs it
+        client._queue._open_pool = lambda: None  # nobody runs it
         work_id = client.create_work(bell)
         with pytest.raises(WorkTimeout, match="is READY after 0.1 s and goes on"):
             client.wait_until_done(work_id, 0.02, False, timeout=0.1)
@@ -127,7 +128,7 @@ def test_futures_give_results_errors_and_cancel_their_works(client: UserClient, 
 
 def test_cancelling_a_future_cancels_its_work(site: Path, bell: QuantumCircuit) -> None:
     with UserClient(store="memory:", site=site) as client:
-        client._queue.run = lambda: None
+        client._queue._open_pool = lambda: None
         future, left = client.submit(bell), client.submit(bell)
         assert future.cancel()
         assert future.cancelled()
@@ -135,6 +136,36 @@ def test_cancelling_a_future_cancels_its_work(site: Path, bell: QuantumCircuit) 
         waiting = client.get_work(left.work_id).status
     assert left.cancelled()
     assert waiting == "READY"
+
+
+def test_clients_of_one_process_share_a_pool_until_the_last_is_closed(
+    site: Path, home: Path, bell: QuantumCircuit
+) -> None:
+    store = f"sqlite:{home / 'works.db'}"
+    one, other = UserClient(store=store, site=site), UserClient(store=store, site=site)
+    assert one._queue is other._queue
+    work_id = one.create_work(bell, shots=5)
+    one.close()
+    one.close()
+    other.wait_until_done(work_id, progress=False)
+    other.close()
+    with UserClient(store=store, site=site) as another:
+        assert another._queue is not other._queue
+        assert another.get_results(work_id).shots == 5
+
+
+def test_a_pool_that_cannot_be_opened_loses_no_work_and_says_why(
+    home: Path, bell: QuantumCircuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> str:
+        raise MissingPackage("the engine needs a package that is not here")
+
+    monkeypatch.setattr("conqure.engines.quickest_engine", broken)
+    with UserClient(store="memory:") as client:
+        work_id = client.create_work(bell)
+        with pytest.raises(MissingPackage, match="that is not here"):
+            client.wait_until_done(work_id, progress=False)
+        assert client.get_work(work_id).status == "READY"
 
 
 def test_devices_are_those_of_the_site(client: UserClient) -> None:

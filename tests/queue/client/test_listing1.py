@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ..server.conftest import RunningService
+
+pytestmark = pytest.mark.slow
+
 PROGRAM = Path(__file__).with_name("listing1.py")
 RESOURCES = 'total_lasers = 4\ntotal_mirrors = 4\nrelative_time = "135,600"\n[h]\ntime = 1\nlasers = 1\nmirrors = 1\n'
 
@@ -38,3 +42,9 @@ def check(output: str) -> None:
 @pytest.mark.parametrize("store", ["memory:", "tinydb:works", "sqlite:works.db"])
 def test_the_paper_s_program_runs_with_only_its_imports_changed(home: Path, site: Path, store: str) -> None:
     check(run_listing(home, CONQURE_SITE=str(site), CONQURE_STORE=store))
+
+
+def test_it_runs_at_a_service_as_well(home: Path, service: RunningService) -> None:
+    token = service.user().token
+    check(run_listing(home, CONQURE_QUEUE_URL=service.url, CONQURE_QUEUE_TOKEN=token))
+    assert [work["device_id"] for work in service.admin.get("/v1/works").json()["works"]] == ["dax_code_simulator"]

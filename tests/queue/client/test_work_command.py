@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ..server.conftest import PASSWORD, RunningService
+
+pytestmark = pytest.mark.slow
+
 QASM = 'OPENQASM 2.0; include "qelib1.inc"; qreg q[2]; creg c[2]; x q[0]; measure q -> c;'
 Conqure = Callable[..., str]
 
@@ -70,3 +74,15 @@ def test_mistakes_end_with_exit_code_2_and_a_sentence(conqure: Conqure) -> None:
 
 def test_logging_out_without_having_logged_in_is_harmless(conqure: Conqure) -> None:
     assert conqure("logout") == "Not logged in.\n"
+
+
+def test_the_same_commands_speak_with_a_service_after_logging_in(conqure: Conqure, service: RunningService) -> None:
+    service.user()
+    said = conqure("login", service.url, "--email", "ada@lab.example", stdin=f"{PASSWORD}\n")
+    assert "Logged in as ada@lab.example" in said
+    work_id = conqure("work", "create", "x.qasm", "--shots", "5").strip()
+    conqure("work", "wait", work_id, "--quiet")
+    assert json.loads(conqure("work", "results", work_id, "--json"))["counts"] == [{"01": 5}]
+    assert work_id in conqure("work", "list", "--mine")
+    assert conqure("logout") == f"Logged out of {service.url}.\n"
+    assert conqure("work", "list") == ""  # the embedded queue again

@@ -18,9 +18,10 @@ import pytest
 
 from conqure.queue.device_client import DeviceClient
 from conqure.queue.device_door import Credentials, DeviceDoor
-from conqure.queue.device_runs import ProgramRunner, Runner
+from conqure.queue.device_runs import Runner
 from conqure.queue.held_works import HeldWorks
 from conqure.queue.http import Line
+from conqure.queue.lab_program import ProgramRunner
 
 from ..server.conftest import RunningService, service, start, until
 

@@ -1,7 +1,8 @@
-"""The device client against a real service: what it runs, what it hands in, and what becomes of it when things break."""
+"""The device client against a real service: what it runs, what it hands in, and what happens when things break."""
 
 import json
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -270,6 +271,22 @@ class TestLosses:
         with lab.client(service.url, made):
             record = ended(user, work)
         assert (record["status"], record["attempts"]) == ("DONE", 2)
+
+    def test_who_has_left_while_waiting_for_a_work_gets_none(self, service, lab):
+        made, device = service.device("lab0")
+        user = service.user()
+        host, _, port = service.url.removeprefix("http://").partition(":")
+        waiting = service.app.state.service.notices._waiting
+        with socket.create_connection((host, int(port))) as lost:
+            head = f"POST /v1/devices/lab0/claim HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {device.token}\r\n"
+            head += "Content-Type: application/json\r\nContent-Length: 12\r\n\r\n"
+            lost.sendall(head.encode() + b'{"wait": 60}')
+            until(lambda: waiting)
+        work = user.create("lab0", "pulse")
+        until(lambda: not waiting)
+        assert status(user, work) == "READY"
+        with lab.client(service.url, made):
+            assert ended(user, work)["attempts"] == 1
 
     def test_results_that_come_too_late_change_nothing(self, service, lab):
         made, device = service.device("lab0", refresh_timeout_s=1)

@@ -102,13 +102,13 @@ class TestErrors:
     def test_are_those_of_the_qpu_there(self, service, lab, site, ada):
         class Failing:
             slots = 1
-            errors = [InvalidTask("that gate is none of mine"), *[DeviceFault("the trap is warm")] * 3]
+            errors = iter([InvalidTask("that gate is none of mine"), *[DeviceFault("the trap is warm")] * 3])
 
             def configuration(self):
                 return b"{}"
 
             def run(self, work, workload, folder, canceled):
-                raise self.errors.pop(0)
+                raise next(self.errors)
 
             def close(self): ...
 

@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from conqure.queue.device_door import Credentials
-from conqure.queue.device_runs import Cancellation, DriverRunner, ProgramRunner
+from conqure.queue.device_runs import Cancellation, DriverRunner
 from conqure.queue.held_works import MARK, HeldWorks
+from conqure.queue.lab_program import ProgramRunner
 from conqure.queue.outcome import Outcome
 from conqure.queue.work import WorkloadFormat, WorkRecord, new_work_id
 from qpu_executors import QPU, InvalidTask, QuantumResult, QuantumTask

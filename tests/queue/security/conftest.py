@@ -13,7 +13,7 @@ import pytest
 
 from ..server.conftest import PASSWORD, Client, RunningService, running_service, service, start, until
 
-__all__ = ["PASSWORD", "Client", "Lab", "RunningService", "raw", "running_service", "service", "start", "town", "until"]
+__all__ = ["PASSWORD", "Client", "RunningService", "raw", "running_service", "service", "start", "town", "until"]
 
 
 @dataclass

@@ -1,12 +1,13 @@
 """What no client of ours would send: bombs, endless and slow requests, lies about length, names that are paths."""
 
+import base64
 import gzip
 import io
 import json
-import os
 import pickle
 import re
 import socket
+import threading
 import time
 
 import psutil
@@ -41,8 +42,6 @@ def test_a_workload_is_bytes_and_nothing_more(town: Town, tmp_path, kind: str):
         "npy": numpy.getvalue() + pickle.dumps(Boom(sign)),
         "html": b"<script>alert(1)</script>",
     }[kind]
-    import base64
-
     values = {"device_id": "trap0", "workload_base64": base64.b64encode(text).decode()}
     for format in ("opaque", "dax", "task", "tasks"):
         made = town.ada.post("/v1/works", json=values | {"format": format})
@@ -64,7 +63,8 @@ def test_a_workload_is_bytes_and_nothing_more(town: Town, tmp_path, kind: str):
 
 
 @pytest.mark.parametrize(
-    "bomb", [b"[" * MIB, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b"[1" + b"0" * MIB + b"]", b'"' + b"\\u0000" * 99_999]
+    "bomb",
+    [b"[" * MIB, b'{"a":' * 100_000 + b"1" + b"}" * 100_000, b"[1" + b"0" * MIB + b"]", b'"' + b"\\u0000" * 99_999],
 )
 def test_json_that_is_too_deep_or_too_long_is_refused(town: Town, bomb: bytes):
     began = time.monotonic()
@@ -117,11 +117,11 @@ def test_a_slow_head_and_a_slow_body_are_given_up(town: Town, monkeypatch: pytes
         assert answer(silent) == answer(slow) == b""
         assert b" 408 " in answer(stuck).partition(b"\r\n")[0]
     with raw(town.service) as ordinary:  # a second request on the same connection comes as late as it likes
-        for _ in range(2):
+        began = time.monotonic()
+        for moment in (0.0, 0.5, 1.0):
+            until(lambda: time.monotonic() - began >= moment)  # noqa: B023
             ordinary.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             until(lambda: b'"ok"' in ordinary.recv(65536))
-            end = time.monotonic() + 0.5
-            until(lambda: time.monotonic() > end)
 
 
 def test_a_stranger_cannot_send_much(town: Town):
@@ -178,18 +178,26 @@ def test_who_lies_about_the_length_of_a_body_is_not_believed(town: Town, lie: by
 
 
 def test_no_text_of_a_request_becomes_a_header_or_a_path(town: Town, tmp_path):
-    for extension in ("../../x", "a/b", "a\r\nX: y", "sh\0", ".", "%2e%2e", "a" * 17):
+    for extension in ("../../x", "a/b", "a\r\nX: y", "sh\0", "..", "%2e%2e", "a" * 17):
         said = town.ion.put("/v1/devices/ion0/configuration", params={"extension": extension}, data=b"x")
         assert said.status_code == 422, extension
         body = {"DeviceStatus": "ONLINE", "DeviceConfigurationFileExtension": extension}
-        assert town.ion.put(f"/devices/{town.devices['ion0']['uuid']}", json=body).status_code == 400, extension
+        said = town.ion.put(f"/devices/{town.devices['ion0']['uuid']}", json=body)
+        if said.status_code != 400:
+            assert town.ion.put(said.json()["UploadUrl"], data=b"x").status_code == 200
+            name = town.ada.get("/v1/devices/ion0/configuration").headers["Content-Disposition"]
+            assert re.fullmatch(r'attachment; filename="[0-9a-f-]{36}-configuration\.[A-Za-z0-9]+"', name), name
     for name in ("a\r\nSet-Cookie: x=y", "\0", "\x1b[31m", "x" * 201):
         values = {"device_id": "ion0", "workload": "x", "name": name}
         assert town.ada.post("/v1/works", json=values).status_code == 422
         assert town.admin.post("/v1/users", json={"email": "x@lab.example", "full_name": name}).status_code == 422
     for name in ("../etc", "a/b", "a b", "", "any", "é", "x\r\ny", "-rf"):
         assert town.admin.post("/v1/devices", json={"device_id": name}).status_code in (400, 422), name
-    for path in ("/v1/works/..%2f..%2fetc%2fpasswd", "/web/static/..%2f..%2f..%2f..%2fetc/passwd", "/web/static/%2e%2e/guard.py"):
+    for path in (
+        "/v1/works/..%2f..%2fetc%2fpasswd",
+        "/web/static/..%2f..%2f..%2f..%2fetc/passwd",
+        "/web/static/%2e%2e/guard.py",
+    ):
         with raw(town.service) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             said = answer(connection)
@@ -213,4 +221,19 @@ def test_many_connections_that_say_nothing_hold_up_nobody(town: Town):
     finally:
         for each in idle:
             each.close()
-    assert os.getpid()
+
+
+@pytest.mark.slow
+def test_a_workload_that_takes_long_to_check_holds_up_nobody(town: Town):
+    gates = {"gates": 1, "qubits": 1, "registers": [["c", 1]], "parameters": [], "ops": [["h", [0]]] * 200_000}
+    task = json.dumps({"conqure": 1, "is": "task", "program": json.dumps(gates), "language": "gates"})
+    body = {"device_id": "ion0", "format": "task", "workload": task}
+    sent = threading.Thread(target=lambda: town.bob.post("/v1/works", json=body))
+    first = time.monotonic()
+    sent.start()
+    slowest = 0.0
+    while sent.is_alive():
+        began = time.monotonic()
+        assert town.ada.get("/v1/me").status_code == 200
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < (time.monotonic() - first) / 2

@@ -82,7 +82,9 @@ def test_a_path_leads_nowhere_else(town: Town, urls: dict[str, str]):
         "",
     ):
         with raw(town.service) as connection:
-            connection.sendall(f"GET /transfer/{place}?{right} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            connection.sendall(
+                f"GET /transfer/{place}?{right} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+            )
             said = answer(connection)
         assert said.split()[1] in (b"403", b"404", b"405", b"400"), (place, said[:200])
         assert RESULTS not in said

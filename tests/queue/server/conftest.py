@@ -1,4 +1,4 @@
-"""A real service: uvicorn on loopback in a thread, SQLite in a folder, users and devices made where a test wants them."""
+"""A real service: uvicorn on loopback in a thread, SQLite in a folder, users and devices where a test wants them."""
 
 from __future__ import annotations
 
@@ -118,7 +118,9 @@ _HASH = hashed(PASSWORD, by_us=True)  # the cheap kind: a test need not wait for
 
 
 @contextmanager
-def running_service(folder: Path, url: str | None = None, *, port: int = 0, **settings: Any) -> Iterator[RunningService]:
+def running_service(
+    folder: Path, url: str | None = None, *, port: int = 0, **settings: Any
+) -> Iterator[RunningService]:
     """A service with its files in this folder; started again there, it goes on with what it had."""
     state = folder / "state"
     state.mkdir(mode=0o700, exist_ok=True)

@@ -167,7 +167,7 @@ def test_a_failed_work_is_done_for_clients_that_would_wait_for_ever(
     ada.wait_until_done(work_id)
     with ada.get_results(work_id) as results:
         document = json.loads(results.read())
-    assert document["error"]["message"] == "the trap is open"
+    assert "the trap is open" in str(document)
     assert ada.list_work(ion.device_id)[0]["WorkStatus"] == "DONE"
 
     ada.session.headers["X-Conqure-Client"] = "1"  # a client that knows better

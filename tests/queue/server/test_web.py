@@ -1,6 +1,9 @@
 """The page, asked as a browser asks: who sees what, what forms do, and what protects them. Real service on loopback."""
 
+import json
+import threading
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +20,7 @@ POSTS = [
     "/devices", "/devices/sv0/secret", "/devices/sv0/remove", "/users", "/users/change",
 ]  # fmt: skip
 PAGES = ["/works", "/works/{work}", "/devices", "/submit", "/account"]
+GATES = as_task(BELL).program
 ADMIN_PAGES = ["/users", "/devices/sv0"]
 
 
@@ -154,6 +158,44 @@ def test_a_form_that_is_too_large_is_refused_before_it_is_read(place: Place, ada
     assert answer.status_code == 413
 
 
+ODD = [
+    "\0",
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin1"),
+    "💩" * 300,
+    "9" * 5000,
+    "-1",
+    "[" * 5000,
+    "\r\n",
+    "{",
+]
+FIELDS = {
+    "/submit": ("text", "format", "device_id", "priority", "shots", "name", "work_id"),
+    "/works/{work}/cancel": ("reason",),
+    "/account/password": ("old", "new"),
+    "/account/tokens": ("name", "days"),
+    "/devices": ("device_id", "n_qubits", "slots", "refresh_timeout_s", "tags", "users"),
+    "/devices/sv0/remove": ("sure",),
+    "/users": ("email", "full_name"),
+    "/users/change": ("user_id", "what"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", FIELDS)
+def test_whatever_a_form_holds_it_is_the_senders_mistake(place: Place, admin: Visitor, path: str) -> None:
+    usual = {"text": GATES, "device_id": "sv0", "name": "x", "days": "1", "email": "odd@lab.example", "what": "admin"}
+    path, token = path.replace("{work}", place.work(ADMIN).work_id), admin.token()
+    for field in FIELDS.get(path, ("reason",)):
+        for odd in ODD:
+            form = usual | {"form_token": token, field: odd}
+            assert admin.post(place.url + path, form, timeout=60).status_code < 500, (field, odd[:20])
+    url = place.url + path
+    for body, kind in ((b"\xff" * 99, "application/x-www-form-urlencoded"), (b"--x\r\n\r\n", "multipart/form-data")):
+        for suffix in ("", "; boundary=x", "; boundary=" + "y" * 200, "; charset=utf-7"):
+            answer = admin.post(url, data=body, headers={"Content-Type": kind + suffix}, timeout=60)
+            assert 400 <= answer.status_code < 500, (kind, suffix)
+
+
 # Works
 
 
@@ -239,6 +281,19 @@ def test_what_cannot_be_shown_is_said(place: Place, ada: Visitor) -> None:
     assert ada.show(f"/works/{gone.work_id}").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "odd", ['"shots":"x"', '"counts":[{"0":Infinity}]', '"counts":[{"0":1e999}]', '"counts":3', '"device_id":{}',
+            f'"counts":[{{"0":{"9" * 4000}}}]', '"counts":[{"0":-5,"1":5}]', '"counts":[' + "[" * 3000]
+)  # fmt: skip
+def test_odd_results_of_a_device_break_no_page(place: Place, ada: Visitor, odd: str) -> None:
+    good = json.loads(result(as_task(BELL), {"00": 1}))
+    name = odd.partition(":")[0].strip('"')
+    rest = json.dumps({key: value for key, value in good.items() if key != name})
+    work = place.ended(place.work(ADA), results=f"{rest[:-1]},{odd}}}".encode())
+    assert ada.show(f"/works/{work.work_id}").status_code == 200
+    assert ada.show(f"/works/{work.work_id}/part").status_code == 200
+
+
 def test_a_work_of_many_rows_and_tasks_shows_the_row_that_is_asked_for(place: Place, ada: Visitor) -> None:
     ops = '["ry",[0],[[0,0,1]]],["measure",[0],[0]]'
     program = f'{{"gates":1,"qubits":1,"registers":[["c",1]],"parameters":["theta"],"ops":[{ops}]}}'
@@ -284,13 +339,14 @@ def test_a_part_is_sent_again_only_when_it_has_changed(place: Place, ada: Visito
 # Submitting
 
 
+@pytest.mark.slow
 def test_a_circuit_is_submitted_from_a_text_or_a_file(place: Place, ada: Visitor, tmp_path: Path) -> None:
     task = as_task(BELL, shots=7).to_json()
     with place.dispatching():
         for fields, upload in (
             ({"text": BELL, "shots": "50", "name": "typed"}, None),
             ({"text": task, "shots": "50", "priority": "HIGH", "device_id": "tag:simulator"}, None),
-            ({"shots": "50"}, ("bell.qasm", BELL.encode())),
+            ({"shots": "50"}, ("bell.json", GATES.encode())),
         ):
             answer = ada.submit("/submit", {"device_id": "sv0"} | fields, files={"file": upload} if upload else None)
             work_id = answer.url.rpartition("/")[2]
@@ -306,26 +362,44 @@ def done(place: Place, work_id: str) -> object:
     return work if work.status is WorkStatus.DONE else None
 
 
+@pytest.mark.slow
 def test_a_mistake_comes_back_with_what_was_typed(place: Place, ada: Visitor) -> None:
     for fields, code, says in (
         ({"text": "OPENQASM 2.0; qreg q[1]; nonsense q;"}, 400, "line 1"),
         ({"text": ""}, 400, "nothing to run"),
-        ({"text": BELL, "device_id": "moon"}, 404, "sv0"),
-        ({"text": BELL, "shots": "many"}, 400, "shots must be a whole number"),
-        ({"text": BELL, "name": "x" * 300}, 400, "name must be"),
-        ({"text": BELL, "format": "exe"}, 400, "circuit, dax or opaque"),
+        ({"text": GATES, "device_id": "moon"}, 404, "sv0"),
+        ({"text": GATES, "shots": "many"}, 400, "shots must be a whole number"),
+        ({"text": GATES, "name": "x" * 300}, 400, "name must be"),
+        ({"text": GATES, "format": "exe"}, 400, "circuit, dax or opaque"),
+        ({"text": "{nonsense"}, 400, "JSON"),
         ({"text": BELL + "//" + "x" * 300_000}, 413, "conqure work create"),
     ):
         answer = ada.submit("/submit", fields)
         assert (answer.status_code, answer.url) == (code, f"{place.url}/submit"), fields
         assert says in answer.text
-        assert fields["text"][:20] in answer.text
+        assert fields["text"][:20] in unescape(answer.text)
     both = ada.submit("/submit", {"text": BELL}, files={"file": ("bell.qasm", BELL.encode())})
     assert "both a text and a file" in both.text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("statement", ["{gates} g29 q[0];", "qreg r[100000000]; h r;"])
+def test_a_short_text_that_stands_for_a_huge_circuit_costs_the_service_nothing(ada: Visitor, statement: str) -> None:
+    """Each gate is twice the one before: half a billion operations in a kilobyte."""
+    gates = "gate g0 a {x a;} " + " ".join(f"gate g{i} a {{g{i - 1} a; g{i - 1} a;}}" for i in range(1, 30))
+    text = f'OPENQASM 2.0; include "qelib1.inc"; qreg q[1]; {statement.format(gates=gates)}'
+    answers: list[int] = []
+    hostile = threading.Thread(target=lambda: answers.append(ada.submit("/submit", {"text": text}).status_code))
+    hostile.start()
+    with Visitor(ada.url) as other:
+        while hostile.is_alive():
+            assert other.show("/login").elapsed.total_seconds() < 2
+            hostile.join(0.2)
+    assert answers == [400]
+
+
 def test_a_form_that_is_sent_twice_makes_one_work(place: Place, ada: Visitor) -> None:
-    fields = {"text": BELL, "device_id": "sv1", "work_id": "7f9c24e8-3b12-4fef-91e0-2dc5b7f1a1a1"}
+    fields = {"text": GATES, "device_id": "sv1", "work_id": "7f9c24e8-3b12-4fef-91e0-2dc5b7f1a1a1"}
     first, second = ada.submit("/submit", fields), ada.submit("/submit", fields)
     assert first.url == second.url == f"{place.url}/works/{fields['work_id']}"
     with place.visitor(BOB) as bob:

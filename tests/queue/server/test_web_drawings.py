@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from conqure.queue.server.web import charts, circuits
 from conqure.queue.server.web.svg import Svg, element
 from conqure.queue.server.web.timeline import history, ran, waited
-from conqure.queue.server.web.words import size, span
+from conqure.queue.server.web.words import ago, size, span
 from conqure.queue.work import WorkRecord, WorkStatus, new_work_id
 from qpu_executors.translation.gates import GATES, GateProgram, Op
 
@@ -154,6 +154,15 @@ def test_an_empty_program_is_wires_or_nothing() -> None:
 )
 def test_spans_are_short(seconds: float | None, text: str) -> None:
     assert span(seconds) == text
+
+
+def test_ages_are_whole_seconds_so_that_a_page_does_not_change_with_every_look() -> None:
+    assert [ago(seconds) for seconds in (0.2, 4.4, 75, 7300)] == [
+        "just now",
+        "4 s ago",
+        "1 min 15 s ago",
+        "2 h 1 min ago",
+    ]
 
 
 def test_sizes_are_short() -> None:

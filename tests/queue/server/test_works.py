@@ -92,7 +92,7 @@ def test_a_device_that_waits_gets_the_next_work_at_once(service: RunningService)
         target=lambda: got.extend(ion.post("/v1/devices/ion0/claim", json={"wait": 30}).json()["works"])
     )
     waiter.start()
-    work = ada.create("tag:none,any") if False else ada.create("any")
+    work = ada.create("any")
     waiter.join(20)
     assert [w["work_id"] for w in got] == [work["work_id"]]
 
@@ -119,3 +119,22 @@ def test_results_before_the_end_are_a_conflict(service: RunningService) -> None:
     ada, _ = service.user(), service.device()
     refused = ada.get(f"/v1/works/{ada.create('ion0')['work_id']}/results")
     assert (refused.status_code, refused.json()["error"]["kind"]) == (409, "work_not_done")
+
+
+def test_a_device_is_not_given_what_is_too_large_for_it(service: RunningService) -> None:
+    ada, (_, small), (_, large) = service.user(), service.device("small0", 1), service.device("large0", 9)
+    bell = QuantumTask(BELL, shots=10).to_json()
+    work = ada.create("any", bell, format="task")
+    assert small.post("/v1/devices/small0/claim", json={}).json()["works"] == []
+    got = large.post("/v1/devices/large0/claim", json={}).json()["works"]
+    assert [w["work_id"] for w in got] == [work["work_id"]]
+    refused = ada.post("/v1/works", json={"device_id": "small0", "workload": bell, "format": "task"})
+    assert (refused.status_code, refused.json()["error"]["kind"]) == (400, "invalid_task")
+
+
+def test_devices_get_their_works_in_the_order_that_the_site_has_chosen(start) -> None:
+    service = start(policy="near_convergence")
+    ada, (_, ion) = service.user(), service.device()
+    begun, nearly = (ada.create("ion0", str(c), convergence=c, loop=str(c))["work_id"] for c in (0.1, 0.9))
+    got = ion.post("/v1/devices/ion0/claim", json={"most": 2}).json()["works"]
+    assert [w["work_id"] for w in got] == [nearly, begun]

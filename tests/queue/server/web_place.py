@@ -66,7 +66,7 @@ class Visitor(requests.Session):
         self.url = url
 
     def show(self, path: str, **options: Any) -> requests.Response:
-        return self.get(self.url + path, timeout=30, **options)
+        return self.get(self.url + path, timeout=60, **options)
 
     def token(self, path: str = "/submit") -> str:
         found = re.search(r'name="form_token" value="([0-9a-f]{64})"', self.show(path).text)
@@ -75,7 +75,7 @@ class Visitor(requests.Session):
 
     def submit(self, path: str, fields: dict[str, Any] | None = None, **options: Any) -> requests.Response:
         data = {"form_token": self.token("/login" if path == "/login" else "/submit")} | (fields or {})
-        return self.post(self.url + path, data, timeout=30, **options)
+        return self.post(self.url + path, data, timeout=60, **options)
 
     def log_in(self, user_id: str, password: str = PASSWORD, **fields: str) -> requests.Response:
         return self.submit("/login", {"email": user_id, "password": password} | fields)

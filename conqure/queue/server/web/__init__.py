@@ -1,9 +1,11 @@
 """The web page of the service: plain pages from the server, at ``/web``, that also work without JavaScript.
 
 ```
-mount ── pages, submit_page, device_pages, people_pages ── what a browser asks
-             │ visitor: whose cookie   guard: headers, form tokens, limits
-             └ payloads ── charts, circuits ── symbols ── svg      timeline, words: pure functions
+mount ─┬ people_pages, device_pages ─┐
+       ├ submit_page ─ forms ─────────┼ visitor: whose cookie it is     guard: headers, form tokens, limits
+       │   └ translating: OpenQASM, read in a process of its own        rendering: templates to HTML
+       └ pages ───────────────────────┘
+           └ payloads ─ charts, circuits ─ symbols ─ svg                timeline, words: pure functions
 ```
 """
 
@@ -33,7 +35,7 @@ def mount(app: FastAPI) -> None:
     """Put the page at ``/web`` of the service, and send there who opens the service itself."""
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     site.state = app.state
-    app.state.translating = asyncio.Semaphore(1)
+    app.state.translating = asyncio.Semaphore(2)  # processes that read circuits
     for part in (people_pages, device_pages, submit_page, pages):
         site.include_router(part.router)
     site.mount("/static", StaticFiles(directory=FOLDER / "static"))
@@ -42,7 +44,8 @@ def mount(app: FastAPI) -> None:
     site.add_exception_handler(HTTPException, _of_http)
     site.add_exception_handler(RequestValidationError, _of_schema)
     app.mount(PATH, site)
-    app.add_api_route("/", _front, include_in_schema=False)
+    for path in ("/", PATH):
+        app.add_api_route(path, _front, include_in_schema=False)
     site.add_api_route("/", _works)
 
 

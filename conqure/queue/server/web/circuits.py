@@ -14,7 +14,7 @@ from typing import NamedTuple
 from qpu_executors.translation.gates import Angle, GateProgram, Op
 
 from .svg import Svg, element
-from .symbols import BOX, LINE, Place, box_width, draw_op, label_of
+from .symbols import BOX, LINE, Place, draw_op, width_of
 
 MAX_QUBITS = 40
 MAX_COLUMNS = 120
@@ -108,7 +108,7 @@ def _columns(steps: Sequence[Step], n_columns: int, left: float) -> tuple[list[t
     """Left edge and width of each column, and where the wires end."""
     widths = [0.0] * n_columns
     for step in steps:
-        widths[step.column] = max(widths[step.column], box_width(label_of(step.op, 0), step.texts))
+        widths[step.column] = max(widths[step.column], width_of(step.op, step.texts))
     edges, x = [], left + _GAP
     for width in widths:
         edges.append((x, width))

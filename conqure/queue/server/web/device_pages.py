@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
@@ -48,7 +48,7 @@ async def show_device(device_id: str, request: Request, actor: Administrator, se
 
 @router.post("/devices/{device_id}/secret")
 async def renew_secret(device_id: str, request: Request, actor: Administrator, service: Its, form: Posted) -> Response:
-    made = orjson.loads((await devices.renew_secret(device_id, actor, service)).body)
+    made = json.loads(bytes((await devices.renew_secret(device_id, actor, service)).body))
     name = (await service.device(device_id)).name
     return await _made(request, actor, service, name, made["client_id"], made["client_secret"])
 

@@ -11,6 +11,7 @@ from qpu_executors.records import QuantumTask
 from qpu_executors.translation import as_task
 
 from ...work import WorkloadFormat, new_work_id
+from .translating import translate
 
 MOST_TEXT = 2**18  # bytes of a circuit that is translated here, while others wait; programs send more by the API
 
@@ -76,12 +77,15 @@ class Submission:
             text = payload.decode()
         except UnicodeDecodeError:
             raise InvalidWork("this file is no text. Is it meant for the device itself? Say so below it.") from None
-        circuit = QuantumTask.from_json(text) if '"is":"task"' in text[:200].replace(" ", "") else text
         try:
             shots = int(self.shots)
         except ValueError:
             raise InvalidWork(f"shots must be a whole number, not {self.shots[:40]!r}.") from None
-        return as_task(circuit, shots=shots, device_id=self.device_id, priority=self.priority)
+        asked: dict[str, Any] = {"shots": shots, "device_id": self.device_id, "priority": self.priority}
+        if not text.lstrip().startswith("{"):
+            return translate(text, **asked)
+        is_task = '"is":"task"' in text[:200].replace(" ", "")
+        return as_task(QuantumTask.from_json(text) if is_task else text, **asked)
 
 
 def _format(value: str) -> WorkloadFormat:

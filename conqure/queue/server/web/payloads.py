@@ -23,6 +23,7 @@ MOST_READ = 8 * 2**20  # bytes of a payload that a page looks at
 MOST_DRAWN = 2**18  # characters of a program; what is longer has more gates than a drawing can show
 _VALUES = 12  # parameters that are shown with their values
 _TEXT = 2**16  # bytes of a DAX program that are shown
+_ODD = (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)  # what odd JSON does to who reads it
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def program_view(store: Store, work: WorkRecord, row: int = 1) -> ProgramView | 
         return _drawn(task, values)
     except ConqureError as error:
         return ProgramView(why_not=str(error))
+    except _ODD:
+        return ProgramView(why_not="It cannot be read; download the workload.")
 
 
 def counts_view(store: Store, work: WorkRecord, row: int = 1) -> CountsView | str:
@@ -78,9 +81,18 @@ def counts_view(store: Store, work: WorkRecord, row: int = 1) -> CountsView | st
         result, found = counts[row - 1]
         place = f"row {row:,} of {len(counts):,}, " if len(counts) > 1 else ""
         title = f"{place}{result.shots:,} shots on {result.device_id}"
-        return CountsView(len(counts), row, title, _values(store, work, row), charts.bars(found), charts.draw(found))
+        return CountsView(
+            len(counts),
+            row,
+            title,
+            _values(store, work, row) if len(counts) > 1 else "",
+            charts.bars(found),
+            charts.draw(found),
+        )
     except ConqureError as error:
         return str(error)
+    except _ODD:
+        return "They cannot be read; download them."
 
 
 def _drawn(task: QuantumTask, values: Sequence[float]) -> ProgramView:

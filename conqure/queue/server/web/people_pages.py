@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from qpu_executors.errors import ConqureError, InvalidWork, NotAllowed
 
 from .. import logins, passwords, people
+from ..accounts import PERSONAL
 from ..errors import code_of
 from ..models import UserChange
 from ..rights import Actor
@@ -152,7 +153,7 @@ def _within(place: str) -> str:
 async def _account(request: Request, actor: Actor, service: Service, *, status: int = 200, **values: Any) -> Response:
     shown = {
         "here": "account",
-        "tokens": await service.account("sessions", actor.user_id, logins.PERSONAL),
+        "tokens": await service.account("sessions", actor.user_id, PERSONAL),
         "address": service.settings.public_url or f"{request.url.scheme}://{request.url.netloc}{base(request)[:-4]}",
     }
     return page(request, "account.html", actor, status=status, **(shown | values))

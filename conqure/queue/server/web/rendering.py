@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from .timeline import ran, waited
-from .words import SYMBOLS, moment, size, span
+from .words import SYMBOLS, ago, moment, size, span
 
 FOLDER = Path(__file__).parent
 
@@ -23,7 +23,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    found.globals.update(symbols=SYMBOLS, moment=moment, size=size, span=span, ran=ran, waited=waited)
+    found.globals.update(symbols=SYMBOLS, moment=moment, ago=ago, size=size, span=span, ran=ran, waited=waited)
     found.globals.update(version=_version(), release=_release())
     return found
 

@@ -34,7 +34,7 @@ async def submit(request: Request, actor: Visitor, service: Its) -> Response:
     form = await read_form(request, service.tokens.form_key, request.cookies.get(SESSION, ""), most)
     given = await _submission(form)
     try:
-        async with request.app.state.translating:  # OpenQASM is read in Python: one at a time leaves room for others
+        async with request.app.state.translating:
             format, workload = await asyncio.to_thread(given.workload)
         priority = Priority(given.priority) if given.priority in list(Priority) else Priority.LOW
         order = orders.Order(given.device_id, priority, format, workload, given.name, work_id=given.work_id)

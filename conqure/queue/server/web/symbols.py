@@ -35,7 +35,12 @@ def label_of(op: Op, index: int) -> str:
     return f"{text} {index}" if op.name in _ORDERED else text
 
 
-def box_width(label: str, texts: Sequence[str]) -> float:
+def width_of(op: Op, texts: Sequence[str]) -> float:
+    """How wide its column must be, pixels."""
+    return {"barrier": 4.0, "measure": float(BOX)}.get(op.name) or _box_width(label_of(op, 0), texts)
+
+
+def _box_width(label: str, texts: Sequence[str]) -> float:
     return max(BOX, 8.5 * len(label) + 14, 6.2 * len(_joined(texts)) + 12)
 
 
@@ -77,7 +82,7 @@ def _target(what: str | None, x: float, y: float) -> list[Svg]:
 
 
 def _box(label: str, texts: Sequence[str], x: float, y: float) -> list[Svg]:
-    width = box_width(label, texts)
+    width = _box_width(label, texts)
     parts = [element("rect", x=x - width / 2, y=y - BOX / 2, width=width, height=BOX, rx=4, class_="box")]
     up = 7 if texts else 0
     parts.append(element("text", label, x=x, y=y - up, dy="0.35em", text_anchor="middle", class_="name"))

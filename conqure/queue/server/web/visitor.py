@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 
 from qpu_executors.errors import NotLoggedIn
 
-from ..logins import LOGIN
+from ..accounts import LOGIN
 from ..rights import Actor, an_admin
 from ..service import Its, Service
 from ..tokens import digest

@@ -46,6 +46,15 @@ def span(seconds: float | None) -> str:
     return _two(whole, 3600, "h", 60, "min") if whole < 86400 else _two(whole, 86400, "d", 3600, "h")
 
 
+def ago(seconds: float) -> str:
+    """How long something is past, in whole seconds, so that it does not change with every look.
+
+    >>> ago(4.2)
+    '4 s ago'
+    """
+    return "just now" if seconds < 1.5 else f"{seconds:.0f} s ago" if seconds < 10 else f"{span(seconds)} ago"
+
+
 def _two(whole: int, unit: int, name: str, part: int, part_name: str) -> str:
     small = whole % unit // part
     return f"{whole // unit:,} {name}" + (f" {small} {part_name}" if small else "")

@@ -47,23 +47,32 @@ def add_all(connection: Connection, wanted: Sequence[tuple[WorkRecord, bytes | N
     there = _these(connection, [work.work_id for work, _ in wanted])
     outcomes: list[Any] = []
     for work, workload in wanted:
-        if workload is not None:
-            work = work.replace(workload=content_hash(workload), workload_size=len(workload))
+        work = with_workload(work, workload)
         known = there.get(work.work_id)
         if known is None:
             there[work.work_id] = new[work.work_id] = work
             if workload is not None:
                 kept[work.workload] = workload
             outcomes.append(Changed(work, [work]))
-        elif (known.owner, known.workload) == (work.owner, work.workload):
-            outcomes.append(known)
         else:
-            outcomes.append(
-                WorkConflict(f"work_id {work.work_id} is taken by another work. Leave it out to get a new one.")
-            )
+            outcomes.append(same(known, work))
     _insert_works(connection, new.values())
     _keep_all(connection, kept)
     return outcomes
+
+
+def with_workload(work: WorkRecord, workload: bytes | None) -> WorkRecord:
+    """The work with hash and size of its workload."""
+    if workload is None or (content := content_hash(workload)) == work.workload:
+        return work
+    return work.replace(workload=content, workload_size=len(workload))
+
+
+def same(known: WorkRecord, work: WorkRecord) -> WorkRecord | WorkConflict:
+    """The work that is there already, if it is the same."""
+    if (known.owner, known.workload) == (work.owner, work.workload):
+        return known
+    return WorkConflict(f"work_id {work.work_id} is taken by another work. Leave it out to get a new one.")
 
 
 def add(connection: Connection, work: WorkRecord, workload: bytes | None = None) -> Any:
@@ -190,7 +199,7 @@ def _put(connection: Connection, before: WorkRecord, after: WorkRecord) -> None:
 
 @cache
 def _update(columns: tuple[str, ...]) -> sa.Update:
-    new = {name: sa.bindparam(f"new_{name}") for name in columns}
+    new: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in columns}
     return works.update().where(works.c.work_id == sa.bindparam("id")).values(new)
 
 
@@ -207,13 +216,14 @@ def _keep_all(connection: Connection, kept: Mapping[str, bytes]) -> None:
     rows = [
         {"content": content, "part": number, "data": part}
         for content, payload in kept.items()
-        for number, part in enumerate(_parts(payload))
+        for number, part in enumerate(parts(payload))
     ]
     if rows:
         connection.execute(_keeping(connection.dialect.name), rows if len(rows) > 1 else rows[0])
 
 
-def _parts(payload: bytes) -> list[bytes]:
+def parts(payload: bytes) -> list[bytes]:
+    """The rows of a payload."""
     return [payload[at : at + PART] for at in range(0, len(payload), PART)] or [b""]
 
 

@@ -8,14 +8,15 @@ pays no switch of threads. Each change has its own outcome.
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import sleep
-from typing import Any
+from time import perf_counter, sleep
+from typing import Any, Protocol
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,10 +24,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from qpu_executors.errors import ConqureError, StoreError
 
 from ...work import WorkRecord
+from . import quick
 from .changes import Again, Changed, add_all
-from .connecting import failed, may_be_repeated
+from .connecting import begin, failed, may_be_repeated, sqlite3_of, wait_for_none
 
 MOST_TOGETHER = 256  # changes in one commit
+QUICK_S = 0.001  # a flush that takes no longer is no reason to wait for another thread
 PAUSES = (
     0.0,
     0.05,
@@ -36,6 +39,16 @@ PAUSES = (
 )  # seconds before each repetition of a transaction; a database restarts in about that
 
 log = logging.getLogger(__name__)
+
+
+class Awaited(Protocol):
+    """As much of `concurrent.futures.Future` as one needs who settles it."""
+
+    def set_running_or_notify_cancel(self) -> bool: ...
+
+    def set_result(self, result: Any, /) -> None: ...
+
+    def set_exception(self, error: BaseException, /) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +64,7 @@ class Change:
     run: Callable[[Connection], Any] | None = None
     adds: tuple[WorkRecord, bytes | None] | None = None
     looks_first: bool = False
-    future: Future[Any] | None = None
+    future: Awaited | None = None
     outcome: Any = None
     done: bool = False
 
@@ -69,8 +82,10 @@ class GroupCommit:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._arrived = threading.Event()
         self._closed = False
+        self._flush_s = 0.0  # how long a flush took lately
 
     def now(self, change: Change) -> Any:
         """What became of it, once that is durable."""
@@ -83,12 +98,30 @@ class GroupCommit:
 
     def later(self, change: Change) -> Future[Any]:
         """The same from a thread of its own."""
-        change.future = Future()
+        change.future = future = Future[Any]()
         self._take(change)
-        if self._writer is None:
-            self._start_writer()
-        self._arrived.set()
-        return change.future
+        self._wake_writer()
+        return future
+
+    def soon(self, change: Change, future: Awaited) -> None:
+        """The same once somebody calls `settle`, or commits another change."""
+        change.future = future
+        self._take(change)
+
+    def settle(self) -> None:
+        """Commit what waits: here if that is quick, in the store's own thread if the disk is slow or others write."""
+        if self._flush_s > QUICK_S or not self._lock.acquire(blocking=False):
+            return self._wake_writer()
+        group: list[Change] = []
+        try:
+            with self._connected() as connection:
+                if connection.dialect.name == "sqlite" and begin(sqlite3_of(connection), patience_s=0.0):
+                    group = self._commit()
+        finally:
+            self._lock.release()
+        self._answer(group)
+        if self._waiting:
+            self._wake_writer()
 
     def close(self) -> None:
         """Commit what waits, and leave the database."""
@@ -108,8 +141,13 @@ class GroupCommit:
             raise StoreError(f"the store {self._name} is closed.")
         self._waiting.append(change)
 
+    def _wake_writer(self) -> None:
+        if self._writer is None:
+            self._start_writer()
+        self._arrived.set()
+
     def _start_writer(self) -> None:
-        with self._lock:
+        with self._starting:
             if self._writer is None:
                 self._writer = threading.Thread(target=self._write_on, name="works-writer", daemon=True)
                 self._writer.start()
@@ -126,7 +164,7 @@ class GroupCommit:
     # -- with the lock --
 
     def _commit(self) -> list[Change]:
-        group = []
+        group: list[Change] = []
         while self._waiting and len(group) < MOST_TOGETHER:
             change = self._waiting.popleft()
             if change.future is None or change.future.set_running_or_notify_cancel():
@@ -149,15 +187,24 @@ class GroupCommit:
                 for change in group:
                     self._commit_group([change])
             else:
-                group[0].outcome = failed(self._name, error) if isinstance(error, SQLAlchemyError) else error
+                group[0].outcome = (
+                    failed(self._name, error) if isinstance(error, (SQLAlchemyError, sqlite3.Error)) else error
+                )
         for change in group:
             change.done = True
 
     def _transaction(self, group: Sequence[Change]) -> None:
+        if self._engine.dialect.name == "sqlite" and all(change.adds is not None for change in group):
+            return self._add_quickly(group)
         for pause in (*PAUSES, None):
             try:
-                with self._connected() as connection, connection.begin():
-                    return _run(connection, group)
+                with self._connected() as connection:
+                    if connection.dialect.name == "sqlite":
+                        begin(sqlite3_of(connection))
+                    with connection.begin():
+                        _run(connection, group)
+                        began = perf_counter()
+                    return self._note_flush(began)
             except Again:
                 if pause is None:
                     raise
@@ -170,15 +217,28 @@ class GroupCommit:
                 sleep(pause)
         raise AssertionError("unreachable")
 
+    def _add_quickly(self, group: Sequence[Change]) -> None:
+        with self._connected() as connection, quick.transaction(database := sqlite3_of(connection)):
+            outcomes = quick.add_all(database, [change.adds for change in group if change.adds is not None])
+            began = perf_counter()
+        self._note_flush(began)
+        for change, outcome in zip(group, outcomes, strict=True):
+            change.outcome = outcome
+
+    def _note_flush(self, began: float) -> None:
+        self._flush_s += 0.1 * (perf_counter() - began - self._flush_s)
+
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         """The same connection each time: no time goes into getting one."""
         if self._connection is None:
             self._connection = self._engine.connect()
+            wait_for_none(self._connection)
         yield self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
+            wait_for_none(self._connection, again=True)
             self._connection.close()
             self._connection = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import ssl
 import time
 from importlib.util import find_spec
@@ -51,8 +52,8 @@ def without_password(url: sa.URL) -> str:
     if url.get_backend_name() == "sqlite":
         return f"sqlite:{url.database}"
     secret = [name for name in url.query if "pass" in name.lower()]
-    shown = url.difference_update_query(secret).set(password=None, drivername=url.get_backend_name())
-    return shown.render_as_string()
+    shown = url.difference_update_query(secret)._replace(password=None)  # `set` takes None for "as it is"
+    return shown.set(drivername=url.get_backend_name()).render_as_string()
 
 
 def connect(url: sa.URL) -> Engine:
@@ -104,10 +105,38 @@ def _sqlite(engine: Engine) -> Engine:
 
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get("reading"):
+        if not (connection.get_execution_options().get("reading") or sqlite3_of(connection).in_transaction):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def begin(database: sqlite3.Connection, patience_s: float = BUSY_S) -> bool:
+    """Begin a transaction that writes; with no patience False where others write, else `sqlite3.OperationalError`."""
+    deadline, pause = time.monotonic() + patience_s, 0.001
+    while not database.in_transaction:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not patience_s:
+                return False
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(pause)
+            pause = min(2 * pause, 0.05)
+    return True
+
+
+def wait_for_none(connection: Connection, *, again: bool = False) -> None:
+    """Let SQLite itself not wait on this connection, since `begin` does; or let it wait again."""
+    if connection.dialect.name == "sqlite":
+        sqlite3_of(connection).execute(f"PRAGMA busy_timeout = {BUSY_S * 1000 * again:.0f}")
+
+
+def sqlite3_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection."""
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver
 
 
 def _write_ahead(connection: Any) -> None:
@@ -115,7 +144,7 @@ def _write_ahead(connection: Any) -> None:
     deadline = time.monotonic() + BUSY_S
     while True:
         try:
-            return connection.execute("PRAGMA journal_mode=WAL").fetchall()  # type: ignore[no-any-return]
+            return connection.execute("PRAGMA journal_mode=WAL").fetchall()
         except Exception as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise

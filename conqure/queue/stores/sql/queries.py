@@ -16,13 +16,16 @@ _OPEN = [status.value for status in WorkStatus if status not in FINAL]
 
 ONE = works.select().where(works.c.work_id == sa.bindparam("id"))
 PARTS = sa.select(payloads.c.data).where(payloads.c.content == sa.bindparam("content")).order_by(payloads.c.part)
-FIRST_LINE = sa.select(sa.func.min(works.c.device_id)).where(*_READY)
+# Not MIN: where PostgreSQL has no statistics yet, it reads all of them for that.
+FIRST_LINE = sa.select(works.c.device_id).where(*_READY).order_by(works.c.device_id).limit(1)
 NEXT_LINE = FIRST_LINE.where(works.c.device_id > sa.bindparam("last"))
 COUNTS = (
     sa.select(works.c.device_id, works.c.status, sa.func.count())
     .where(works.c.source == "queue", works.c.status.in_(_OPEN))
     .group_by(works.c.device_id, works.c.status)
 )
+BY_STATUS = sa.select(works.c.status, sa.func.count()).group_by(works.c.status)
+PAYLOADS = sa.select(sa.func.count(payloads.c.content.distinct()), sa.func.sum(sa.func.length(payloads.c.data)))
 EXPIRED = (
     works.select()
     .where(works.c.status.in_([status.value for status in HELD]), works.c.lease_until < sa.bindparam("now"))
@@ -37,7 +40,8 @@ def _head(rank: int) -> sa.Select[tuple[str]]:
     return first.subquery(f"level{rank}").select()
 
 
-HEADS = works.select().where(works.c.work_id.in_(sa.union_all(*[_head(priority.rank) for priority in Priority])))
+_heads = sa.union_all(*[_head(priority.rank) for priority in Priority]).subquery("heads")
+HEADS = works.select().join(_heads, works.c.work_id == _heads.c.work_id)
 
 
 def newest(query: WorkQuery, limit: int) -> sa.Select[tuple[object, ...]]:

@@ -15,6 +15,7 @@ from ...work import WorkRecord, WorkStatus
 HELD = (WorkStatus.EXECUTING, WorkStatus.UPLOADING)
 BY_RANK = {priority.rank: priority for priority in Priority}
 _NAMES = [field.name for field in fields(WorkRecord)]
+COLUMNS = (*(name for name in _NAMES if name != "priority"), "rank")  # in the order of `values`
 
 
 def record(row: Any) -> WorkRecord:

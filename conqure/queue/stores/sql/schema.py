@@ -61,15 +61,21 @@ def _is_present(version: int | None, name: str) -> bool:
 @contextmanager
 def _alone(engine: Engine, name: str) -> Iterator[Connection]:
     """A transaction that no other program has at the same time."""
-    with engine.begin() as connection:  # SQLite: BEGIN IMMEDIATE is such a one
+    connecting = _locked(engine, name) if engine.dialect.name in ("mysql", "mariadb") else engine.connect()
+    with connecting as connection, connection.begin():  # SQLite: BEGIN IMMEDIATE, which waits for the others
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('conqure.works'))"))
-        if engine.dialect.name not in ("mysql", "mariadb"):
-            yield connection
-            return
-        lock = sa.bindparam("lock", f"conqure.works.{engine.url.database}"[:64])
+        yield connection
+
+
+@contextmanager
+def _locked(engine: Engine, name: str) -> Iterator[Connection]:
+    """MariaDB's locks belong to a connection: held until what is done in it is committed."""
+    lock: sa.BindParameter[str] = sa.bindparam("lock", f"conqure.works.{engine.url.database}"[:64])
+    with engine.connect() as connection:
         if connection.execute(sa.select(sa.func.get_lock(lock, _LOCK_S))).scalar() != 1:
             raise StoreError(f"the store {name}: another program has been changing its tables for {_LOCK_S} s.")
+        connection.commit()
         try:
             yield connection
         finally:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,10 +19,13 @@ from qpu_executors.errors import StoreError, UnknownWork
 from ...store import EVERY_WORK, Listener, WorkQuery
 from ...work import FINAL, WorkRecord, WorkStatus
 from . import changes, queries
-from .committing import Change, GroupCommit
-from .connecting import connect, failed, may_be_repeated, read_url, without_password
+from .committing import Awaited, Change, GroupCommit
+from .connecting import BUSY_S, connect, failed, may_be_repeated, read_url, without_password
+from .quick import QuickReads
 from .rows import record, records, unknown
-from .schema import prepare
+from .schema import prepare, version_of
+
+T = TypeVar("T")
 
 
 class SQLStore:
@@ -49,6 +53,8 @@ class SQLStore:
         self.engine = connect(whole)
         self._reading = self.engine.execution_options(reading=True)
         self._commits = GroupCommit(self.engine, self.url, self._notify)
+        is_sqlite = whole.get_backend_name() == "sqlite"
+        self._quick = QuickReads(str(whole.database), BUSY_S) if is_sqlite else None
         self._closed = False
         try:
             prepare(self.engine, self.url)
@@ -79,6 +85,14 @@ class SQLStore:
         True
         """
         return self._commits.later(_change(verb, *args, **kwargs))
+
+    def soon(self, future: Awaited, verb: str, *args: Any, **kwargs: Any) -> None:
+        """The same once `settle` is called; ``future`` is settled by whoever commits."""
+        self._commits.soon(_change(verb, *args, **kwargs), future)
+
+    def settle(self) -> None:
+        """Make what came by `soon` durable: here and now where that takes less than a change of threads."""
+        self._commits.settle()
 
     def add(self, work: WorkRecord, workload: bytes | None = None) -> WorkRecord:
         return self._commits.now(_change("add", work, workload))
@@ -115,6 +129,11 @@ class SQLStore:
     # -- reading --
 
     def get(self, work_id: str) -> WorkRecord:
+        if self._quick is not None:
+            work = self._quickly(self._quick.get, work_id)
+            if work is None:
+                raise unknown(work_id)
+            return work
         found = self._read(queries.ONE, {"id": work_id})
         if not found:
             raise unknown(work_id)
@@ -125,18 +144,25 @@ class SQLStore:
 
     def lines(self) -> list[str]:
         """One seek of the index for each line, however many works wait in it."""
-        found: list[str] = []
-        row = self._read(queries.FIRST_LINE)[0]
-        while row[0] is not None:
-            found.append(row[0])
-            row = self._read(queries.NEXT_LINE, {"last": row[0]})[0]
-        return found
+
+        def look(connection: Connection) -> list[str]:
+            found: list[str] = []
+            last = connection.execute(queries.FIRST_LINE).scalar()
+            while last is not None:
+                found.append(last)
+                last = connection.execute(queries.NEXT_LINE, {"last": last}).scalar()
+            return found
+
+        return self._look(look)
 
     def waiting(self, lines: Iterable[str], most: int) -> list[WorkRecord]:
         """One seek of the index for each line and priority."""
-        heads = [
-            work for line in set(lines) for work in records(self._read(queries.HEADS, {"line": line, "most": most}))
-        ]
+        wanted = [{"line": line, "most": most} for line in set(lines)]
+
+        def look(connection: Connection) -> list[WorkRecord]:
+            return [record(row) for values in wanted for row in connection.execute(queries.HEADS, values)]
+
+        heads = self._look(look) if wanted else []
         return sorted(heads, key=lambda work: (work.priority.rank, work.ready_at or 0.0, work.work_id))
 
     def expired(self, now: float, most: int = 1000) -> list[WorkRecord]:
@@ -149,27 +175,58 @@ class SQLStore:
         return counts
 
     def payload(self, content: str) -> bytes:
-        parts = self._read(queries.PARTS, {"content": content})
-        if not parts:
+        if self._quick is not None:
+            found = self._quickly(self._quick.payload, content)
+        else:
+            parts = self._read(queries.PARTS, {"content": content})
+            found = b"".join(part[0] for part in parts) if parts else None
+        if found is None:
             raise UnknownWork(f"no payload {content[:12]!r}…: it was never uploaded, or purged.")
-        return b"".join(part[0] for part in parts)
+        return found
+
+    def describe(self) -> dict[str, Any]:
+        """What kind of store it is, how many works and payloads it has, and how many bytes these are."""
+        version = self._look(version_of)
+        works = {row[0]: row[1] for row in self._read(queries.BY_STATUS)}
+        n_payloads, n_bytes = self._read(queries.PAYLOADS)[0]
+        return {
+            "url": self.url,
+            "kind": self.engine.dialect.name,
+            "version": version,
+            "works": works,
+            "payloads": n_payloads,
+            "payload_bytes": int(n_bytes or 0),
+        }
 
     def close(self) -> None:
         self._commits.close()
         self._closed = True
+        if self._quick is not None:
+            self._quick.close()
         self.engine.dispose()
 
-    def _read(self, query: sa.Executable, values: dict[str, Any] | None = None) -> Sequence[sa.Row[Any]]:
+    def _read(self, query: sa.Executable, values: dict[str, Any] | None = None) -> Sequence[Any]:
+        return self._look(lambda connection: connection.execute(query, values or {}).fetchall())
+
+    def _look(self, ask: Callable[[Connection], T]) -> T:
         if self._closed:
             raise StoreError(f"the store {self.url} is closed.")
         for last in (False, True):
             try:
                 with self._reading.connect() as connection:
-                    return connection.execute(query, values or {}).fetchall()
+                    return ask(connection)
             except SQLAlchemyError as error:  # the server may have been restarted; the pool has other connections
                 if last or not may_be_repeated(error):
                     raise failed(self.url, error) from error
         raise AssertionError("unreachable")
+
+    def _quickly(self, read: Callable[[str], T], of: str) -> T:
+        if self._closed:
+            raise StoreError(f"the store {self.url} is closed.")
+        try:
+            return read(of)
+        except sqlite3.Error as error:
+            raise failed(self.url, error) from error
 
     def _notify(self, changed: Sequence[WorkRecord]) -> None:
         for work in changed:

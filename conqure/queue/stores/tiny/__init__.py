@@ -7,8 +7,8 @@ FOLDER/lock                  who holds its lock may change something
 ```
 
 **On a network home directory** it is safe where the file system has locks that hold between machines and replaces
-files atomically: NFS version 4, Lustre with ``flock``, GPFS, CephFS, BeeGFS with its locks switched on. It is not on NFS
-mounted with ``nolock`` or ``local_lock``; there, one machine at a time.
+files atomically: NFS version 4, Lustre mounted with ``flock``, GPFS, CephFS, BeeGFS with its locks switched on. On NFS
+mounted with ``nolock`` or ``local_lock`` it is not; there, use it from one machine at a time.
 """
 
 from .store import CEILING, TinyStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,7 +17,7 @@ from ...memory import MemoryStore
 from ...work import FINAL, WorkRecord, WorkStatus
 from .files import UNFINISHED, PayloadFiles, make_folder
 from .lock import lock_of
-from .storage import LockedStorage
+from .storage import VERSION, LockedStorage
 
 CEILING = 2_000  # works; every change writes all of them, see the figures in docs/queue-stores.md
 
@@ -71,6 +72,18 @@ class TinyStore(MemoryStore):
             self._forget_payloads()
         return len(old)
 
+    def describe(self) -> dict[str, Any]:
+        """What kind of store it is, how many works and payloads it has, and how many bytes these are."""
+        sizes = [file.stat().st_size for _, file in self._files.contents()]
+        return {
+            "url": self.url,
+            "kind": "tinydb",
+            "version": VERSION,
+            "works": dict(Counter(work.status.value for work in self._works.values())),
+            "payloads": len(sizes),
+            "payload_bytes": sum(sizes),
+        }
+
     def _forget_payloads(self) -> None:
         """After the works are gone for good, for a work without its payload is worse than a payload too many."""
         with self._storage.changing():
@@ -81,7 +94,10 @@ class TinyStore(MemoryStore):
             for file in self.folder.glob(f"*{UNFINISHED}"):
                 file.unlink(missing_ok=True)
 
-    def _put(self, work: WorkRecord) -> WorkRecord:
+    def _put(self, work: WorkRecord, *payloads: bytes | None) -> WorkRecord:
+        for payload in payloads:
+            if payload is not None:
+                self.keep(payload)
         self._works[work.work_id] = work
         self._changed.append(work)
         return work
@@ -146,7 +162,7 @@ class _Records(MutableMapping[str, WorkRecord]):
         self.remove([work_id])
 
     def remove(self, work_ids: Iterable[str]) -> None:
-        self._table.remove(doc_ids=list(work_ids))
+        self._table.forget(work_ids)
         self._made.clear()
 
     def __iter__(self) -> Iterator[str]:
@@ -168,11 +184,14 @@ class _Records(MutableMapping[str, WorkRecord]):
 class _Table(Table):
     """Documents by ``work_id`` instead of by number."""
 
-    document_id_class = str
+    document_id_class = str  # type: ignore[assignment]  # TinyDB takes any, its hints know numbers only
 
     def documents(self) -> dict[str, Mapping[str, Any]]:
         return self._read_table()
 
+    def forget(self, work_ids: Iterable[str]) -> None:
+        self.remove(doc_ids=list(work_ids))  # type: ignore[arg-type]
+
     def put(self, work_id: str, document: Mapping[str, Any]) -> None:
         """A document in place of the one that is there: those which others have read stay as they are."""
-        self._update_table(lambda table: table.update({work_id: document}))
+        self._update_table(lambda table: table.update({work_id: document}))  # type: ignore[dict-item]
