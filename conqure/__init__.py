@@ -28,7 +28,7 @@ _HOME = {
         ["InvalidWork", "UnknownWork", "WorkConflict", "WorkNotDone", "WorkFailed", "WorkCanceled"], _WAIST
     ),
     **dict.fromkeys(["WorkTimeout", "WorkLost", "StoreError", "QueueUnavailable", "NotLoggedIn"], _WAIST),
-    **dict.fromkeys(["NotAllowed", "TooLarge", "TooMany"], _WAIST),
+    **dict.fromkeys(["NotAllowed", "TooLarge", "UnknownUser", "TooMany"], _WAIST),
     **dict.fromkeys(["WorkRecord", "WorkStatus", "WorkloadFormat"], "conqure.queue.work"),
     **dict.fromkeys(["Store", "WorkQuery", "open_store"], "conqure.queue.store"),
     "UserClient": "conqure.queue.user_client",
@@ -105,6 +105,8 @@ if TYPE_CHECKING:
     from qpu_executors import StoreError as StoreError
     from qpu_executors import TooLarge as TooLarge
     from qpu_executors import TooMany as TooMany
+    from qpu_executors import AlreadyThere as AlreadyThere
+    from qpu_executors import UnknownUser as UnknownUser
     from qpu_executors import UnknownDevice as UnknownDevice
     from qpu_executors import UnknownDriver as UnknownDriver
     from qpu_executors import UnknownEngine as UnknownEngine

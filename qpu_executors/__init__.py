@@ -69,6 +69,8 @@ _HOME = {
     "NotAllowed": "errors",
     "TooLarge": "errors",
     "TooMany": "errors",
+    "AlreadyThere": "errors",
+    "UnknownUser": "errors",
     "ScriptsNotAllowed": "errors",
 }
 
@@ -114,6 +116,8 @@ if TYPE_CHECKING:
     from .errors import StoreError as StoreError
     from .errors import TooLarge as TooLarge
     from .errors import TooMany as TooMany
+    from .errors import AlreadyThere as AlreadyThere
+    from .errors import UnknownUser as UnknownUser
     from .errors import UnknownDevice as UnknownDevice
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine

@@ -38,7 +38,7 @@ IS_ABOUT = {
     "conqure_dask.preload": {"click"},
     "openmpq_runtime.wire": {"orjson"},
     "conqure.cli": {"typer", "rich"},
-    "conqure.queue.stores.tiny": {"tinydb"},
+    "conqure.queue.stores.tiny": {"orjson", "tinydb"},
     "conqure.queue.stores.sql": {"sqlalchemy"},
     "conqure.queue.stores.tables": {"sqlalchemy"},
     "conqure.queue.stores.migrations": {"alembic", "sqlalchemy"},
@@ -52,10 +52,11 @@ IS_ABOUT = {
         "pydantic",
         "sqlalchemy",
         "starlette",
+        "orjson",
         "uvicorn",
     },
-    "conqure.queue.http": {"urllib3"},
     "qpu_executors.testing": {"pytest"},
+    "conqure.queue.testing": {"hypothesis", "pytest"},
     "qpu_executors.drivers.statevector": {"numpy"},
     "qpu_executors.drivers.unitaries": {"numpy"},
     "qpu_executors.drivers.emulated": {"numpy"},
@@ -210,7 +211,7 @@ def test_every_third_party_import_is_a_declared_dependency(imports: list[Import]
         for found in imports
         if found.top not in sys.stdlib_module_names
         and layer_of(found.name) not in MAY_IMPORT
-        and not declared & {name.lower() for name in provided_by.get(found.top, [])}
+        and not declared & {name.lower().replace("_", "-") for name in provided_by.get(found.top, [])}
     ]
     assert not wrong, "\n".join(map(str, wrong))
 

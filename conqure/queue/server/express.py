@@ -7,7 +7,6 @@ too: one line in the log and the metrics, the same errors in the same words.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute, APIRouter
@@ -37,7 +36,7 @@ class Express:
         if scope["type"] == "http":
             for method, route, handle in self._routes:
                 if scope["method"] == method and (found := route.path_regex.match(scope["path"])):
-                    scope |= {"route": route, "path_params": found.groupdict(), "conqure.handle": handle}
+                    scope.update({"route": route, "path_params": found.groupdict(), "conqure.handle": handle})
                     return await self._watch(scope, receive, send)
         await self._layers(scope, receive, send)
 
@@ -47,7 +46,8 @@ class Express:
             answer = await scope["conqure.handle"](request)
         except Exception as error:
             kind = next(kind for kind in type(error).__mro__ if kind in self._handlers)
-            answer = await self._handlers[kind](request, error)
+            said = self._handlers[kind](request, error)
+            answer = said if isinstance(said, Response) else await said
             if kind is Exception:  # a fault of ours, which the server logs
                 await answer(scope, receive, send)
                 raise
@@ -56,7 +56,7 @@ class Express:
 
 def _route(router: APIRouter, method: str, path: str) -> tuple[APIRoute, Callable[[Request], Awaitable[Response]]]:
     for route in router.routes:
-        if isinstance(route, APIRoute) and route.path == path and method in route.methods:
+        if isinstance(route, APIRoute) and route.path == path and method in (route.methods or ()):
             handle = direct(route.endpoint, path)
             if handle is not None:
                 return route, handle

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...work import WorkRecord
-from .connecting import begin
 from .changes import Changed, parts, same, with_workload
+from .connecting import begin
 from .rows import BY_RANK, COLUMNS, values
 
 _NAMES = ", ".join(COLUMNS)
