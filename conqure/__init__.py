@@ -75,6 +75,7 @@ def _version() -> str:
 if TYPE_CHECKING:
     from openmpq_runtime import connect as connect
     from qpu_executors import QPU as QPU
+    from qpu_executors import AlreadyThere as AlreadyThere
     from qpu_executors import BrokenDriver as BrokenDriver
     from qpu_executors import ConqureError as ConqureError
     from qpu_executors import Device as Device
@@ -105,12 +106,11 @@ if TYPE_CHECKING:
     from qpu_executors import StoreError as StoreError
     from qpu_executors import TooLarge as TooLarge
     from qpu_executors import TooMany as TooMany
-    from qpu_executors import AlreadyThere as AlreadyThere
-    from qpu_executors import UnknownUser as UnknownUser
     from qpu_executors import UnknownDevice as UnknownDevice
     from qpu_executors import UnknownDriver as UnknownDriver
     from qpu_executors import UnknownEngine as UnknownEngine
     from qpu_executors import UnknownSite as UnknownSite
+    from qpu_executors import UnknownUser as UnknownUser
     from qpu_executors import UnknownWork as UnknownWork
     from qpu_executors import WorkCanceled as WorkCanceled
     from qpu_executors import WorkConflict as WorkConflict

@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from .device import QPU as QPU
     from .device import Counts as Counts
     from .device import Device as Device
+    from .errors import AlreadyThere as AlreadyThere
     from .errors import BrokenDriver as BrokenDriver
     from .errors import ConqureError as ConqureError
     from .errors import DeviceBusy as DeviceBusy
@@ -116,12 +117,11 @@ if TYPE_CHECKING:
     from .errors import StoreError as StoreError
     from .errors import TooLarge as TooLarge
     from .errors import TooMany as TooMany
-    from .errors import AlreadyThere as AlreadyThere
-    from .errors import UnknownUser as UnknownUser
     from .errors import UnknownDevice as UnknownDevice
     from .errors import UnknownDriver as UnknownDriver
     from .errors import UnknownEngine as UnknownEngine
     from .errors import UnknownSite as UnknownSite
+    from .errors import UnknownUser as UnknownUser
     from .errors import UnknownWork as UnknownWork
     from .errors import WorkCanceled as WorkCanceled
     from .errors import WorkConflict as WorkConflict
