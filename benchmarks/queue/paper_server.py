@@ -1,8 +1,8 @@
 """The paper's service: Flask's development server, MariaDB, and a process for each work.
 
-``python -m benchmarks.queue.paper_server SOCKET JOB``: it prints its address and serves until it is ended. It is as
-quick as such a stack honestly is: no TLS to the database, the smallest of processes as the job, children reaped by the
-kernel.
+``python -m benchmarks.queue.paper_server SOCKET``: it prints its address and serves until it is ended. It is as quick
+as such a stack honestly is: no TLS to the database; children reaped by the kernel; as the asynchronous job, which in the
+paper is a program in Python, a Python that imports nothing and ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.serving import make_server
 
 DATABASE = "conqure"
+JOBS = {
+    "python": [sys.executable, "-I", "-S", "-c", "pass"],
+    "true": ["/bin/true"],  # no program could be less
+    "none": [],
+}
 TABLE = """
 CREATE TABLE IF NOT EXISTS jobs (
     job_id CHAR(36) PRIMARY KEY, device VARCHAR(64) NOT NULL, priority VARCHAR(8) NOT NULL, status VARCHAR(16) NOT NULL,
@@ -26,7 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 """
 
 
-def application(socket: str, job: str) -> Flask:
+def application(socket: str) -> Flask:
     app = Flask("paper")
 
     def connect() -> Any:
@@ -45,9 +50,9 @@ def application(socket: str, job: str) -> Flask:
                 (job_id, values["device_id"], values["priority"], values["workload"]),
             )
             database.commit()
-        if "spawn" not in request.args:
+        if job := JOBS[request.args.get("job", "python")]:
             nowhere = subprocess.DEVNULL
-            subprocess.Popen([job, job_id], stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
+            subprocess.Popen([*job, job_id], stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
         return jsonify(job_id=job_id)
 
     @app.get("/get_results/<job_id>")
@@ -69,9 +74,9 @@ def application(socket: str, job: str) -> Flask:
     return app
 
 
-def main(socket: str, job: str) -> None:
+def main(socket: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    server = make_server("127.0.0.1", 0, application(socket, job), threaded=True)
+    server = make_server("127.0.0.1", 0, application(socket), threaded=True)
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     server.serve_forever()
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pymysql
@@ -17,7 +17,6 @@ import requests
 from .paper_server import DATABASE
 
 ROOT = Path(__file__).parents[2]
-JOB = "/bin/true"  # the cheapest of processes stands for the job that the paper starts
 PATIENCE_S = 60.0
 _SERVER = (
     "--no-defaults",
@@ -29,20 +28,29 @@ _SERVER = (
 
 
 class PaperClient:
-    """The client as the paper has it: requests, one session."""
+    """The client as the paper has it: requests, one session.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    Attributes:
+        server: the process number of Flask.
+    """
+
+    def __init__(self, url: str, server: int) -> None:
+        self.url, self.server = url, server
         self._session = requests.Session()
 
-    def create_work(self, workload: str, device_id: str = "ion0", priority: str = "LOW", *, spawn: bool = True) -> str:
-        """``spawn=False``: the same without the process, to see what it costs."""
+    def create_work(self, workload: str, device_id: str = "ion0", priority: str = "LOW", *, job: str = "python") -> str:
+        """``job``: one of `paper_server.JOBS`, to see what the process costs."""
         answer = self._session.post(
-            f"{self.url}/create_work{'' if spawn else '?spawn=no'}",
+            f"{self.url}/create_work?job={job}",
             json={"workload": workload, "device_id": device_id, "priority": priority},
         )
         answer.raise_for_status()
         return str(answer.json()["job_id"])
+
+    def rest(self) -> None:
+        """Return when the jobs have ended, so that they disturb nobody else's measurement."""
+        while _children(self.server):
+            time.sleep(0.001)
 
     def put_results(self, job_id: str, results: bytes) -> None:
         self._session.put(f"{self.url}/put_results/{job_id}", data=results).raise_for_status()
@@ -60,8 +68,8 @@ class PaperClient:
 def paper_stack(folder: Path) -> Iterator[PaperClient]:
     """The whole stack on this machine, its data below ``folder`` (a short path: a socket lies there too)."""
     server = (sys.executable, "-m", "benchmarks.queue.paper_server")
-    with mariadb(folder / "mariadb") as socket, started([*server, str(socket), JOB], folder / "paper.log") as url:
-        client = PaperClient(url)
+    with mariadb(folder / "mariadb") as socket, started([*server, str(socket)], folder / "paper.log") as (url, pid):
+        client = PaperClient(url, pid)
         try:
             yield client
         finally:
@@ -99,16 +107,24 @@ def _create_database(socket: Path, server: subprocess.Popen[bytes], log: Path) -
 
 
 @contextlib.contextmanager
-def started(command: Sequence[str], log: Path, env: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A service as a process that logs to a file; gives the first line that it prints: where it is."""
+def started(command: Sequence[str], log: Path) -> Iterator[tuple[str, int]]:
+    """A service as a process that logs to a file; gives the first line that it prints, where it is, and its number."""
     with log.open("w") as lines:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=lines, env=env)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=lines)
         with ended(process):
             assert process.stdout is not None
             line = process.stdout.readline().decode().strip()
             if not line:
                 raise RuntimeError(f"{' '.join(command)} ended before it said where it is: {log.read_text()[-2000:]}")
-            yield line
+            yield line, process.pid
+
+
+def _children(pid: int) -> str:
+    children = ""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended meanwhile
+            children += task.read_text()
+    return children
 
 
 @contextlib.contextmanager

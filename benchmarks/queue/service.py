@@ -88,7 +88,7 @@ def service(folder: Path, *, dispatcher: bool = False) -> Iterator[Ours]:
     serve = ["serve", "--site", str(site_file(folder)), "--store", str(database), "--state", str(folder / "state")]
     serve += ["--listen", "127.0.0.1:0", "--requests-per-minute", "0", "--json"]
     serve += [] if dispatcher else ["--no-dispatch"]
-    with started([conqure, *serve], folder / "conqure.log") as line:
+    with started([conqure, *serve], folder / "conqure.log") as (line, _):
         url = str(json.loads(line)["url"])
         login = {"email": USER, "password": json.loads(made.stdout)["password"]}
         token = str(ask("POST", f"{url}/v1/login", {}, login)["token"])

@@ -1,4 +1,4 @@
-"""What the service says about itself, and the one door whose media type no tool asks (the others: tests/queue/security)."""
+"""What the service says about itself, and the one door that no tool asks (the others: tests/queue/security)."""
 
 from __future__ import annotations
 
