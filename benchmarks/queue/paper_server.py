@@ -1,8 +1,8 @@
 """The paper's service: Flask's development server, MariaDB, and a process for each work.
 
 ``python -m benchmarks.queue.paper_server SOCKET``: it prints its address and serves until it is ended. It is as quick
-as such a stack honestly is: no TLS to the database; children reaped by the kernel; as the asynchronous job, which in the
-paper is a program in Python, a Python that imports nothing and ends.
+as such a stack honestly is: no TLS to the database; children reaped by the kernel; as the asynchronous job, which in
+the paper is a program in Python, a Python that imports nothing and ends.
 """
 
 from __future__ import annotations
