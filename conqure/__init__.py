@@ -28,7 +28,7 @@ _HOME = {
         ["InvalidWork", "UnknownWork", "WorkConflict", "WorkNotDone", "WorkFailed", "WorkCanceled"], _WAIST
     ),
     **dict.fromkeys(["WorkTimeout", "WorkLost", "StoreError", "QueueUnavailable", "NotLoggedIn"], _WAIST),
-    **dict.fromkeys(["NotAllowed", "TooLarge", "UnknownUser", "TooMany"], _WAIST),
+    **dict.fromkeys(["NotAllowed", "AlreadyThere", "TooLarge", "UnknownUser", "TooMany"], _WAIST),
     **dict.fromkeys(["WorkRecord", "WorkStatus", "WorkloadFormat"], "conqure.queue.work"),
     **dict.fromkeys(["Store", "WorkQuery", "open_store"], "conqure.queue.store"),
     "UserClient": "conqure.queue.user_client",
