@@ -8,7 +8,7 @@ from importlib import import_module
 from ..harness import Measure
 
 # part -> module in this folder; each has ``measures() -> Iterable[Measure]``
-PARTS = ("create", "results", "clients", "embedded", "policies", "drill")
+PARTS = ("create", "results", "clients", "embedded", "store", "policies", "drill")
 
 
 def measures() -> dict[str, Callable[[], Iterable[Measure]]]:
