@@ -125,12 +125,8 @@ def drill(folder: Path, rounds: int, *, engine: str = "parsl", seed: int = 1) ->
 
 def _others(number: int) -> Iterator[str]:
     """Who else dies in this round."""
-    if number % 8 == 3:
-        yield "dispatcher"
-    if number % 8 == 6:
-        yield "device client"
-    if number % 8 == 1:
-        yield "workers"
+    if other := {1: "workers", 2: "dispatcher", 3: "device client"}.get(number % 4):
+        yield other
 
 
 def _hand_in(here: Processes, number: int, load: Load, over: threading.Event) -> None:

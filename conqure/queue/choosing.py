@@ -87,6 +87,7 @@ class Chooser:
 
 
 def fits(line: str, qpu: QPU) -> bool:
+    """Whether this QPU serves the line."""
     try:
         return Selector.parse(line).matches(qpu)
     except InvalidTask:  # nobody can serve it

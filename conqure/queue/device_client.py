@@ -6,6 +6,7 @@ It only ever opens connections to the outside. What it promises:
   only: so a work is DONE **exactly once**, whoever else may have run it in between.
 * What has run is on this machine's disk before it is handed in, and stays there until the queue has taken it: the loss
   of the network, a restart of the queue or of this client lose no results.
+* It touches no works of another client of the same device: each has an instance of its own, kept with its works.
 * A work that was running when the client died goes back to the queue when the client is started again, or when the
   queue has heard nothing for its timeout.
 """
@@ -16,7 +17,9 @@ import contextlib
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from qpu_executors.errors import (
@@ -88,6 +91,7 @@ class DeviceClient:
         say: Say = _say_nothing,
     ) -> None:
         self._door, self._runner, self._held, self._say = door, runner, held, say
+        door.instance = held.instance  # what we have, and nothing else, is what this folder knows of
         self._poll_s, self._beat_s, self._grace_s = poll_s, beat_s, grace_s
         self._configuration = configuration or (runner.configuration(), "json")
         self._changed = threading.Condition()
@@ -166,8 +170,8 @@ class DeviceClient:
         return claimed[0]
 
     def _give_back_the_unknown(self) -> None:
-        """Works that the queue gave to this device and that it knows nothing of: their answer was lost on the way, or
-        its disk was. Our heartbeats would keep them claimed for ever."""
+        """Works that the queue gave to this client and that it knows nothing of: their answer was lost on the way, or
+        they are gone from its disk. Our heartbeats would keep them claimed for ever."""
         for work in self._patiently(self._door.held, until=self._stopping):
             with self._changed:
                 is_known = (work.work_id, work.attempts) in self._running or self._held.has(work)
@@ -195,11 +199,12 @@ class DeviceClient:
                 self._changed.notify_all()
 
     def _attempt(self, work: WorkRecord, canceled: Cancellation) -> tuple[Outcome, bytes]:
-        results = b""
+        results, began = b"", None
         try:
             folder = self._held.begin(work)
             workload = self._patiently(self._door.workload, work, until=self._leaving)
             if canceled.reason is None:
+                began = time.perf_counter()
                 results = self._runner.run(work, workload, folder, canceled)
             outcome = Outcome(work.work_id, work.attempts)
         except Stopped:
@@ -208,6 +213,8 @@ class DeviceClient:
             outcome = Outcome.of_error(work, error)
         if canceled.reason is not None:
             outcome, results = Outcome.of_error(work, canceled.reason), b""
+        by_clock_s = time.perf_counter() - began if began is not None else 0.0
+        outcome = replace(outcome, run_s=by_clock_s if canceled.run_s is None else canceled.run_s)
         try:
             self._held.end(outcome, results)
         except OSError as error:  # a full disk: all the more reason to hand it in now
@@ -225,7 +232,7 @@ class DeviceClient:
             raise Stopped from None
         except ConqureError as error:  # too large, say: then that is what became of it
             if outcome.is_done:
-                wrong = Outcome(outcome.work_id, outcome.attempt, error.kind, str(error))
+                wrong = replace(outcome, kind=error.kind, message=str(error))
                 self._held.end(wrong)
                 return self._hand_in(wrong, b"", until)
             event, outcome_error = "refused", str(error)

@@ -86,6 +86,10 @@ class Heard(NamedTuple):
 class DeviceDoor:
     """The requests of one device, each made once. Any thread may use it.
 
+    Attributes:
+        instance: which client of the device asks; a `DeviceClient` says that of its folder. Without one the works of
+            all clients that say none are ours.
+
     Every call raises what the queue answered: `QueueUnavailable` and `TooMany` pass, `NotLoggedIn` and `NotAllowed`
     need the administrator, `WorkConflict` and `UnknownWork` mean that a work is no longer this device's.
 
@@ -95,6 +99,7 @@ class DeviceDoor:
     def __init__(self, line: Line, device_id: str, credentials: Credentials) -> None:
         self._line, self._credentials = line, credentials
         self._device = f"/v1/devices/{quote(device_id, safe='')}"
+        self.instance = ""
         self._token, self._renew_at = "", 0.0
         self._renewing = threading.Lock()
 
@@ -112,7 +117,7 @@ class DeviceDoor:
         return _works(self._ask_json("POST", path, {"most": most, "wait": wait_s}, wait_s))
 
     def held(self) -> list[WorkRecord]:
-        """The works that the queue thinks this device is running."""
+        """The works that the queue thinks this client is running."""
         query = urlencode({"status": WorkStatus.EXECUTING, "limit": 500})
         return _works(self._ask_json("GET", f"/v1/works?{query}"))
 
@@ -125,11 +130,12 @@ class DeviceDoor:
     def deliver(self, outcome: Outcome, results: bytes) -> None:
         """Hand in what became of one attempt."""
         if outcome.is_done:
-            query = {"attempt": outcome.attempt, "ran_on": outcome.ran_on, "slurm_job_id": outcome.slurm_job_id}
+            query = {name: getattr(outcome, name) for name in ("attempt", "ran_on", "slurm_job_id", "run_s")}
             query = {name: value for name, value in query.items() if value != ""}
             self._ask("PUT", f"/v1/works/{outcome.work_id}/results?{urlencode(query)}", results)
         else:
-            self._ask_json("POST", f"/v1/works/{outcome.work_id}/error", outcome.fault())
+            path = f"/v1/works/{outcome.work_id}/error?{urlencode({'run_s': outcome.run_s})}"
+            self._ask_json("POST", path, outcome.fault())
 
     def close(self) -> None:
         self._line.close()
@@ -150,6 +156,8 @@ class DeviceDoor:
 
     def _send(self, method: str, path: str, body: bytes | None, kind: str, right: str, wait_s: float = 0.0) -> Answer:
         headers = {"Authorization": right} | ({} if body is None else {"Content-Type": kind})
+        if self.instance:
+            headers["X-Conqure-Instance"] = self.instance
         return self._line.request(method, path, body=body, headers=headers, wait=wait_s)
 
     def _fresh_token(self, instead_of: str = "") -> str:

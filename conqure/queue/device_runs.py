@@ -19,12 +19,18 @@ TERM_S = 5.0  # between asking a run to end and ending it
 
 
 class Cancellation:
-    """Somebody wants a run to end early."""
+    """Somebody wants a run to end early; and what it has run until then.
+
+    Attributes:
+        reason: what becomes of the work then; None while nobody wants it to end.
+        run_s: seconds of the QPU, where the runner knows them better than by a clock around `Runner.run`.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._then: Callable[[], object] = lambda: None
-        self.reason: ConqureError | None = None  # what becomes of the work then
+        self.reason: ConqureError | None = None
+        self.run_s: float | None = None
 
     def want(self, reason: ConqureError) -> None:
         """End it; the first reason stands."""
@@ -82,11 +88,12 @@ class DriverRunner:
         # The queue has chosen this device; what it calls it, and by which tags, is its affair.
         device_id = self._held.qpu.device_id
         tasks = read_tasks(work.format, workload, device_id=device_id, priority=work.priority, work_id=work.work_id)
-        results = []
+        results, canceled.run_s = [], 0.0
         for task in tasks:
             if canceled.reason is not None:
                 return b""
             results.append(self._held.run(task))
+            canceled.run_s += results[-1].run_s
         return results_payload(work.format, results, workload)
 
     def close(self) -> None:

@@ -25,11 +25,11 @@ from qpu_executors.errors import ConqureError, StoreError, UnknownWork, WorkConf
 
 from .choosing import Chooser
 from .flights import Ended, Flight
-from .history import History
+from .history import REMEMBERED, Charges, History
 from .naming import DispatcherName
 from .outcome import Outcome
 from .policies import Policy, policy_named
-from .redelivery import MAX_ATTEMPTS, recover_expired, redeliver
+from .redelivery import MAX_ATTEMPTS, Fault, after_fault, recover_expired, redeliver
 from .store import Store, WorkQuery
 from .work import WorkRecord, WorkStatus
 
@@ -38,7 +38,6 @@ log = logging.getLogger("conqure.queue")
 LOOK_S = 0.25  # how often it looks for what other processes have changed
 CANCEL_LOOK_S = 1.0  # the same for the works that run
 _BACKOFF_S = (0.2, 10.0)  # while the store or the pool does not answer
-REMEMBERED = 1000  # works that were done before it started, for policies that look back
 _STORE_TRIES = 5  # of results that the store refuses while it takes everything else
 
 
@@ -91,11 +90,11 @@ class Dispatcher:
         self._name = DispatcherName(name, store.url)
         self.name = self._name.text
         self.history = History()
+        self._charges = Charges(self.history)
         self._chooser = Chooser(store, self.qpus, self.policy, self.history, batch, look_s)
         self._flights: list[Flight] = []
         self._landed: deque[tuple[Flight, Future[Any]]] = deque()
         self._ended: deque[Ended] = deque()
-        self._charged: dict[str, float] = {}
         self._refused: dict[str, int] = {}
         self._woken = threading.Event()
         self._stop_at: float | None = None
@@ -231,21 +230,17 @@ class Dispatcher:
 
     def _store(self, ended: Ended) -> None:
         work, outcome, now = ended.work, ended.outcome, time.time()
-        charged_s = self._charged.pop(work.work_id, None)
-        if charged_s is not None:
-            self.history.end(work.owner, charged_s, ended.run_s, now)
+        self._charges.end(work, ended.run_s, now)
         claim = (self.name, work.attempts)
         facts: dict[str, Any] = {"ran_on": outcome.ran_on, "engine": self.engine, "slurm_job_id": outcome.slurm_job_id}
         if outcome.is_done:
             facts["metadata"] = work.metadata | {"run_s": ended.run_s}
             self.store.move(work.work_id, WorkStatus.DONE, now, claim=claim, results=ended.results, **facts)
-        elif outcome.transient:
-            self._redeliver(work, max_attempts=self.max_attempts, why=outcome.message, kind=outcome.kind)
-        else:
-            status = WorkStatus.CANCELED if outcome.canceled else WorkStatus.ERROR
-            self.store.move(
-                work.work_id, status, now, claim=claim, error=outcome.message, error_kind=outcome.kind, **facts
-            )
+            return
+        fault = Fault(outcome.kind, outcome.message, outcome.transient, outcome.canceled)
+        held = self.store.get(work.work_id)  # by now its owner may not want it any more
+        status, said = after_fault(held, fault, self.max_attempts)
+        self.store.move(work.work_id, status, now, claim=claim, **said, **(facts if status.is_final else {}))
 
     def _unless_refused(self, ended: Ended) -> Ended:
         """What the store does not take is tried again; results that it keeps refusing while it answers are an error."""
@@ -297,7 +292,7 @@ class Dispatcher:
     def _launch(self, qpu: QPU, works: Sequence[WorkRecord], now: float) -> None:
         flight, loaded = Flight(qpu, self.pool, self._on_landing), []
         for work in works:
-            self._charged[work.work_id] = self.history.start(work.owner, qpu.device_id, work.n_qubits, now)
+            self._charges.start(work, qpu.device_id, now)
             try:
                 loaded.append((work, self.store.payload(work.workload)))
             except UnknownWork as error:
@@ -312,14 +307,12 @@ class Dispatcher:
 
     def _give_back(self, work: WorkRecord) -> None:
         """Let others have it. If the store does not answer now, the lease ends by itself."""
-        self._charged.pop(work.work_id, None)
+        now = time.time()
+        self._charges.drop(work, now)
         with suppress(ConqureError):
-            self._redeliver(work, max_attempts=sys.maxsize)
-
-    def _redeliver(self, work: WorkRecord, **facts: Any) -> None:
-        held = self.store.get(work.work_id)  # by now its owner may not want it any more
-        if (held.claimed_by, held.attempts) == (self.name, work.attempts):
-            redeliver(self.store, held, time.time(), **facts)
+            held = self.store.get(work.work_id)  # by now its owner may not want it any more
+            if (held.claimed_by, held.attempts) == (self.name, work.attempts):
+                redeliver(self.store, held, now, sys.maxsize)
 
     def _leave(self) -> None:
         for flight in self._flights:

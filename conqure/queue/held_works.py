@@ -2,6 +2,7 @@
 
 ```
 STATE/lock                        one client per folder
+STATE/instance                    what the queue knows this client by; after a restart it is the same
 STATE/works/WORK_ID.ATTEMPT/      0700, gone when the queue has taken the outcome
     work.json                     the record, as it was given out
     workload, results             what a program of the lab reads and writes
@@ -15,8 +16,10 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -42,6 +45,9 @@ def state_folder(device_id: str) -> Path:
 class HeldWorks:
     """The works of one device client.
 
+    Attributes:
+        instance: the name of this folder's client among those of its device, 32 hexadecimal digits.
+
     Args:
         folder: where; it is made with mode 0700.
 
@@ -66,6 +72,11 @@ class HeldWorks:
                 f"another device client uses {self.folder}. One device has one client; end that one, or name another "
                 "folder for another device: --state FOLDER"
             ) from None
+        try:
+            self.instance = _instance(self.folder / "instance")
+        except OSError as error:
+            os.close(self._lock)
+            raise StoreError(f"the folder for works that run cannot be used: {error}. Name another: --state") from error
 
     def begin(self, work: WorkRecord) -> Path:
         """The folder of an attempt that starts now."""
@@ -109,6 +120,17 @@ class HeldWorks:
 
     def _place(self, outcome: Outcome) -> Path:
         return self._works / f"{outcome.work_id}.{outcome.attempt}"
+
+
+def _instance(path: Path) -> str:
+    """What is kept there; a new one where there is none, or half of one."""
+    with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
+        kept = path.read_text()
+        if re.fullmatch(r"[0-9a-f]{32}", kept):
+            return kept
+    new = uuid.uuid4().hex
+    _write(path, new.encode())
+    return new
 
 
 def _outcome_in(folder: Path) -> tuple[Outcome, bytes]:

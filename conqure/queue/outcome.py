@@ -18,6 +18,7 @@ class Outcome:
         attempt: which one, as the queue counted when it gave the work out; an answer to an older one is refused.
         kind, message: of the error; "" if there are results.
         transient: the same work may succeed when it is given out again.
+        run_s: seconds that the QPU ran it, whatever came of that.
     """
 
     work_id: str
@@ -28,6 +29,7 @@ class Outcome:
     canceled: bool = False
     ran_on: str = ""
     slurm_job_id: str = ""
+    run_s: float = 0.0
 
     @property
     def is_done(self) -> bool:

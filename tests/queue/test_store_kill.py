@@ -89,7 +89,7 @@ def check(url: str, told: dict[str, str]) -> None:
 def test_what_was_acknowledged_before_kill_9_is_kept(lasting_url: str) -> None:
     dice = random.Random(5)
     told: dict[str, str] = {}
-    for round_ in range(12):
+    for round_ in range(8):
         writer = Writer(lasting_url, threads=1 + 3 * (round_ % 2))
         time.sleep(dice.uniform(0.0, 0.3))  # the moment of the kill is what is tried
         told |= {work_id: status for status, work_id in writer.kill()}
@@ -101,7 +101,7 @@ def test_what_was_acknowledged_before_kill_9_is_kept(lasting_url: str) -> None:
 def test_programs_that_write_at_once_lose_nothing_when_one_is_killed(lasting_url: str) -> None:
     told: dict[str, str] = {}
     steady = Writer(lasting_url, threads=1)
-    for _ in range(4):
+    for _ in range(3):
         writer = Writer(lasting_url, threads=2)
         time.sleep(0.2)
         told |= {work_id: status for status, work_id in writer.kill()}

@@ -125,7 +125,7 @@ def test_databases_also_exchange_users_devices_and_tokens(
 ) -> None:
     def account(connection: Any) -> None:
         connection.execute(users.insert(), {"user_id": "ada", "password": "scrypt…", "created_at": 1.0})
-        row = {"uuid": "u", "name": "ion0", "configuration": content_hash(b"soc"), "created_at": 1.0, "at_site": True}
+        row = {"uuid": "u", "name": "ion0", "configuration": content_hash(b"soc"), "created_at": 1.0, "site": "lab"}
         connection.execute(devices.insert(), row)
         row = {"token_id": "t", "user_id": "ada", "kind": "login", "created_at": 1.0, "expires_at": 2.0}
         connection.execute(tokens.insert(), row)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from qpu_executors import Site
@@ -73,8 +77,19 @@ def site_on(
     return Site.load(path)
 
 
-def start_program(text: str, folder: Path) -> subprocess.Popen[str]:
-    """A user's program in a process of its own; what it prints comes through its stdout."""
+@contextmanager
+def start_program(text: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A user's program in a process of its own; what it prints comes through its stdout. One that does not end by
+    itself within half a minute writes where each of its threads stands, and fails the test."""
     script = folder / "program.py"
-    script.write_text(text)
-    return subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, cwd=folder)
+    script.write_text(f"import faulthandler\nfaulthandler.register({int(signal.SIGUSR2)})\n{text}")
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as program:
+        try:
+            yield program
+            program.wait(30)
+        finally:
+            if program.poll() is None:
+                program.send_signal(signal.SIGUSR2)
+                time.sleep(0.5)
+                program.kill()

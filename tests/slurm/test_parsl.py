@@ -233,13 +233,11 @@ with open_engine({site!r}) as (qpus, cpus):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_program_that_ends_frees_its_qpu_within_seconds(slurm: Slurm, tmp_path: Path, how: signal.Signals) -> None:
     site = site_on(tmp_path, job_s=0.2)
-    program = start_program(HELD.format(site=str(site.path), program=BELL), tmp_path)
-    assert program.stdout is not None
-    with program:
+    with start_program(HELD.format(site=str(site.path), program=BELL), tmp_path) as program:
+        assert program.stdout is not None
         assert program.stdout.readline() == "holds\n"
         program.send_signal(how)
         slurm.wait_until(lambda: not jobs_of(slurm, "ion0"), 10, "the job of the dead program ends")
-        program.wait(30)
 
 
 def test_a_job_that_has_not_begun_goes_with_its_program(slurm: Slurm, tmp_path: Path) -> None:
@@ -247,8 +245,7 @@ def test_a_job_that_has_not_begun_goes_with_its_program(slurm: Slurm, tmp_path: 
     blocker = slurm.run("sbatch", "--parsable", *others).strip()
     try:
         slurm.wait_until(lambda: slurm.state(blocker) == "RUNNING", 10, "somebody else holds the QPU")
-        program = start_program(HELD.format(site=str(site_on(tmp_path).path), program=BELL), tmp_path)
-        with program:
+        with start_program(HELD.format(site=str(site_on(tmp_path).path), program=BELL), tmp_path) as program:
             slurm.wait_until(lambda: jobs_of(slurm, "ion0", "PENDING"), 30, "our job waits")
             program.kill()
             slurm.wait_until(lambda: not jobs_of(slurm, "ion0"), 10, "the waiting job is cancelled")

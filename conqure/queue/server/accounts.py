@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OFFLINE = "OFFLINE"
-STATUSES = ("ONLINE", "BUSY", OFFLINE)
 LOGIN, COGNITO, PERSONAL, DEVICE = "login", "cognito", "personal", "device"  # kinds of sessions
 _NAMESPACE = uuid.UUID("5f4c3a0e-2f0b-5d0e-9d53-6d5a1c1f7c10")  # of the UUIDs of site QPUs
 
@@ -51,11 +50,13 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class DeviceAccount:
-    """A device as the service knows it; ``status`` is what it sent last, see `seen`."""
+    """A device as the service knows it. ``site`` is that whose dispatcher serves it, empty where a device client
+    does; ``status`` is what it sent last, see `seen`.
+    """
 
     uuid: str
     name: str
-    at_site: bool = False
+    site: str = ""
     status: str = OFFLINE
     refreshed_at: float | None = None
     refresh_timeout_s: float = 60.0
@@ -73,6 +74,10 @@ class DeviceAccount:
     def seen(self, now: float) -> str:
         """The status to believe: who is silent for longer than its timeout is OFFLINE."""
         return OFFLINE if now > (self.refreshed_at or 0.0) + self.refresh_timeout_s else self.status
+
+    @property
+    def at_site(self) -> bool:
+        return bool(self.site)
 
     @property
     def claimant(self) -> str:
@@ -207,33 +212,31 @@ class Accounts:
 
         self._write(change)
 
-    def set_site_devices(self, qpus: Sequence[QPU], now: float) -> None:
-        """Let the QPUs of the site be devices, and those it no longer has be none."""
-        rows = {qpu.device_id: _row(_site_device(qpu, now)) for qpu in qpus}
+    def set_site_devices(self, site: str, qpus: Sequence[QPU], now: float) -> None:
+        """Let the QPUs of the site be devices, and those it no longer has be none. A name that another site has is
+        taken over if that site's dispatcher is gone; else `AlreadyThere`.
+        """
+        rows = {qpu.device_id: _row(_site_device(site, qpu, now)) for qpu in qpus}
 
         def change(connection: Connection) -> None:
-            known = {row.name: row for row in connection.execute(devices.select())}
-            for name in rows:
-                if name in known and not known[name].at_site:
-                    raise AlreadyThere(
-                        f"{name!r} is a QPU of the site and also a device with a client. Rename one of them, or: "
-                        f"conqure devices remove {name}"
-                    )
+            known = {row.name: _device(row) for row in connection.execute(devices.select())}
+            for name in rows.keys() & known.keys():
+                _check_free(known[name], site, now)
             for name, row in rows.items():
-                facts = {key: row[key] for key in ("n_qubits", "slots", "tags")}
+                facts = {key: row[key] for key in ("site", "n_qubits", "slots", "tags")}
                 if name in known:
                     connection.execute(devices.update().where(devices.c.name == name), facts)
                 else:
                     connection.execute(devices.insert(), row)
             for name, old in known.items():
-                if old.at_site and name not in rows:
+                if old.site == site and name not in rows:
                     connection.execute(devices.delete().where(devices.c.name == name))
 
         self._write(change)
 
-    def refresh_site_devices(self, status: str, now: float) -> None:
+    def refresh_site_devices(self, site: str, status: str, now: float) -> None:
         """The dispatcher of the site is there (or leaves)."""
-        at_site = devices.update().where(devices.c.at_site)
+        at_site = devices.update().where(devices.c.site == site)
         self._write(lambda connection: connection.execute(at_site, {"status": status, "refreshed_at": now}))
 
     # -- tokens --
@@ -321,11 +324,24 @@ def site_uuid(name: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
-def _site_device(qpu: QPU, now: float) -> DeviceAccount:
+def _check_free(device: DeviceAccount, site: str, now: float) -> None:
+    if not device.at_site:
+        raise AlreadyThere(
+            f"{device.name!r} is a QPU of the site {site!r} and also a device with a client. Rename one of them, or: "
+            f"conqure devices remove {device.name}"
+        )
+    if device.site != site and device.seen(now) != OFFLINE:
+        raise AlreadyThere(
+            f"{device.name!r} is a QPU of the site {site!r} and also of {device.site!r}, whose dispatcher runs on "
+            "this store. Rename one of them in its site file, or give each site a store of its own."
+        )
+
+
+def _site_device(site: str, qpu: QPU, now: float) -> DeviceAccount:
     return DeviceAccount(
         site_uuid(qpu.device_id),
         qpu.device_id,
-        at_site=True,
+        site=site,
         n_qubits=qpu.n_qubits,
         slots=qpu.slots,
         tags=qpu.tags,
@@ -344,7 +360,7 @@ def _row(device: DeviceAccount) -> dict[str, Any]:
 def _device(row: sa.Row[Any]) -> DeviceAccount:
     values = dict(row._mapping)
     lists = {name: tuple(json.loads(values[name])) for name in ("tags", "users")}
-    return DeviceAccount(**(values | lists | {"at_site": bool(values["at_site"])}))
+    return DeviceAccount(**(values | lists))
 
 
 def _text(name: str, text: str, longest: int = 200) -> str:

@@ -10,7 +10,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from ..store import Store
+from qpu_executors.errors import ConqureError
+
+from ..history import REMEMBERED
+from ..store import Store, WorkQuery
+from ..work import WorkStatus
 from . import aws, aws_tokens, device_side, devices, operators, people, transfer, works
 from .aws_models import Cognito
 from .errors import add_handlers
@@ -39,6 +43,11 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.notices.begin()
+        store.listeners.append(service.charges.heard)
+        if service.policy.window > 1:  # it looks back
+            with contextlib.suppress(ConqureError):
+                done = WorkQuery(statuses=(WorkStatus.DONE,))
+                service.history.remember(await service.search("find", done, REMEMBERED))
         sweeping = asyncio.create_task(sweep_on(service), name="sweeping")
         try:
             yield
@@ -46,6 +55,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
             sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeping
+            store.listeners.remove(service.charges.heard)
             service.notices.close()
 
     app = FastAPI(

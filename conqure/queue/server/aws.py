@@ -15,6 +15,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from qpu_executors.errors import InvalidWork, UnknownWork, WorkConflict
 
+from ..redelivery import Fault
 from ..store import WorkQuery
 from ..work import WorkloadFormat, WorkRecord, WorkStatus
 from . import handouts, orders
@@ -35,6 +36,7 @@ from .aws_models import (
     WorkUpload,
 )
 from .bodies import AWSRoute
+from .claimants import device_of
 from .device_side import beat
 from .devices import add_device
 from .errors import AWSProblem, answers
@@ -54,6 +56,7 @@ OURS = "x-conqure-client"  # clients that say this know what ERROR and CANCELED 
 FORMAT = "x-conqure-format"  # what such a client will upload, since the bytes alone do not tell
 _FORMATS = frozenset(WorkloadFormat)
 _PAGE = 5
+_UNWANTED = Fault("", "canceled by its owner", canceled=True)
 _HIDDEN = {WorkStatus.ERROR: WorkStatus.DONE, WorkStatus.CANCELED: WorkStatus.DONE}
 
 
@@ -118,8 +121,7 @@ async def finish(DeviceId: str, WorkId: str, actor: Who, service: Its, request: 
     device = that_device(actor, await service.device(DeviceId))
     work = await orders.find(service, actor, WorkId)
     if work.status is WorkStatus.EXECUTING:
-        claim = (device.claimant, work.attempts)
-        work = await service.change("move", work.work_id, WorkStatus.UPLOADING, time.time(), claim=claim)
+        work = await handouts.upload(service, work, (device.claimant, work.attempts))
     transfer = Transfer("PUT", f"works/{work.work_id}/results", device.claimant, work.attempts)
     return as_json({"WorkId": work.work_id, "UploadUrl": service.transfers.url(service.base_url(request), transfer)})
 
@@ -215,9 +217,8 @@ async def _work_for(service: Service, device: DeviceAccount) -> WorkRecord | Non
     for work in await handouts.held(service, device):
         if not work.cancel_requested:
             return work
-        facts = {"claim": (work.claimed_by, work.attempts), "error": "canceled by its owner"}
         try:
-            await service.change("move", work.work_id, WorkStatus.CANCELED, time.time(), **facts)
+            await handouts.fail(service, work, (work.claimed_by, work.attempts), _UNWANTED)
         except WorkConflict:  # it ended by itself
             continue
     return next(iter(await handouts.claim(service, device, 1)), None)
@@ -234,8 +235,7 @@ def _entry(device: DeviceAccount) -> dict[str, Any]:
 
 
 async def _item(service: Service, work: WorkRecord, uuids: dict[str, str], hide: bool) -> dict[str, Any]:
-    kind, _, name = work.claimed_by.partition(":")
-    device = name if kind == "device" else work.ran_on or work.device_id
+    device = device_of(work.claimed_by) or work.ran_on or work.device_id
     values = {
         "WorkId": work.work_id,
         "UserGivenName": await service.full_name(work.owner),

@@ -10,6 +10,7 @@ import orjson
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from qpu_executors.errors import NotLoggedIn
 
@@ -91,6 +92,8 @@ async def read_body(request: Request, most: int, check: Callable[[], None] | Non
                 patience.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
     except TimeoutError:
         raise HTTPException(408, f"nothing came for {SILENCE_S:g} s, and the body is not complete.", _CLOSE) from None
+    except ClientDisconnect:  # no fault of ours, and nobody reads the answer
+        raise HTTPException(400, "the sender left before the body was complete.") from None
     return b"".join(parts)
 
 

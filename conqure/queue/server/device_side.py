@@ -7,13 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from ..redelivery import Fault
 from ..work import WorkRecord
 from . import handouts, orders
 from .accounts import DeviceAccount
 from .answers import as_json
 from .bodies import Route, bytes_body, read_body
+from .claimants import Instance, claim_of, device_of
 from .errors import answers
-from .handouts import Fault
 from .models import Claim, Claimed, DeviceStatus, Heard, Printable, Work, WorkFault
 from .rights import that_device
 from .service import Its, Service
@@ -23,14 +24,15 @@ router = APIRouter(
     prefix="/v1", tags=["device side"], route_class=Route, responses=answers(401, 403, 404, 413, 422, 429, 503)
 )
 Attempt = Annotated[int, Query(ge=0, le=10**6)]
+RunS = Annotated[float | None, Query(ge=0, le=10**7, allow_inf_nan=False)]  # seconds of the QPU
 Extension = Annotated[str, Query(max_length=16, pattern=r"^[A-Za-z0-9]*$")]
 
 
 @router.put("/devices/{device}/status", response_model=Heard)
-async def heartbeat(device: str, said: DeviceStatus, actor: Who, service: Its) -> Response:
-    """The device is there; its claims hold for another ``refresh_timeout_s``."""
+async def heartbeat(device: str, said: DeviceStatus, actor: Who, service: Its, instance: Instance = "") -> Response:
+    """The device's client is there; its claims hold for another ``refresh_timeout_s``."""
     that = that_device(actor, await service.device(device))
-    held = await beat(service, that, said.status)
+    held = await beat(service, that, said.status, instance)
     return as_json(
         {"refresh_timeout_s": that.refresh_timeout_s, "cancel": [w.work_id for w in held if w.cancel_requested]}
     )
@@ -45,10 +47,12 @@ async def configure(device: str, actor: Who, service: Its, request: Request, ext
 
 
 @router.post("/devices/{device}/claim", response_model=Claimed)
-async def claim(device: str, wanted: Claim, actor: Who, service: Its, request: Request) -> Response:
-    """Works for this device, EXECUTING from now on; with ``wait`` as soon as there is one."""
+async def claim(
+    device: str, wanted: Claim, actor: Who, service: Its, request: Request, instance: Instance = ""
+) -> Response:
+    """Works for this client of the device, EXECUTING from now on; with ``wait`` as soon as there is one."""
     that = that_device(actor, await service.device(device))
-    found = await handouts.wait_and_claim(service, that, wanted.most, wanted.wait, request.is_disconnected)
+    found = await handouts.wait_and_claim(service, that, wanted.most, wanted.wait, request.is_disconnected, instance)
     return as_json({"works": found})
 
 
@@ -67,28 +71,36 @@ async def deliver(
     attempt: Attempt,
     ran_on: Annotated[Printable, Query(max_length=256)] = "",
     slurm_job_id: Annotated[Printable, Query(max_length=64)] = "",
+    run_s: RunS = None,
+    instance: Instance = "",
 ) -> Response:
-    """The results of one attempt: DONE. 409 if the work is no longer this device's."""
+    """The results of one attempt: DONE. 409 if the work is no longer this client's."""
     work = await orders.find(service, actor, work_id)
-    that = that_device(actor, await service.device(work.claimed_by.removeprefix("device:")))
+    that = that_device(actor, await service.device(device_of(work.claimed_by)))
     results = await read_body(request, service.settings.max_workload)
     facts = {"ran_on": ran_on or that.name, "slurm_job_id": slurm_job_id, "engine": "device-client"}
-    return as_json(await handouts.deliver(service, work, (that.claimant, attempt), results, **facts))
+    claim = claim_of(work, that, instance, attempt)
+    return as_json(await handouts.deliver(service, work, claim, results, run_s, **facts))
 
 
 @router.post("/works/{work_id}/error", response_model=Work, responses=answers(400, 409))
-async def fail(work_id: str, said: WorkFault, actor: Who, service: Its) -> Response:
+async def fail(
+    work_id: str, said: WorkFault, actor: Who, service: Its, run_s: RunS = None, instance: Instance = ""
+) -> Response:
     """One attempt ended without results: ERROR, CANCELED, or READY again where the fault was a passing one."""
     work = await orders.find(service, actor, work_id)
-    that = that_device(actor, await service.device(work.claimed_by.removeprefix("device:")))
+    that = that_device(actor, await service.device(device_of(work.claimed_by)))
     fault = Fault(said.kind, said.message, said.transient, said.canceled)
-    return as_json(await handouts.fail(service, work, (that.claimant, said.attempt), fault))
+    claim = claim_of(work, that, instance, said.attempt)
+    return as_json(await handouts.fail(service, work, claim, fault, run_s))
 
 
-async def beat(service: Service, device: DeviceAccount, status: str) -> list[WorkRecord]:
-    """Note that the device is there; returns the works that it has."""
-    await service.account("change_device", device.uuid, status=status, refreshed_at=time.time())
-    return await handouts.held(service, device)
+async def beat(service: Service, device: DeviceAccount, status: str, instance: str = "") -> list[WorkRecord]:
+    """Note that a client of the device is there; returns the works that this client has."""
+    now = time.time()
+    status = service.presence.status(device, instance, status, now)
+    await service.account("change_device", device.uuid, status=status, refreshed_at=now)
+    return await handouts.held(service, device, instance)
 
 
 async def keep_configuration(service: Service, device: DeviceAccount, content: bytes, extension: str) -> None:

@@ -89,7 +89,7 @@ class _Body:
 
     async def __call__(self, request: Request) -> Any:
         try:
-            return self._validate(await _json(request))
+            return self._validate(await _json(request), from_attributes=True)  # as FastAPI does: the same words
         except ValidationError as error:
             faults = [fault | {"loc": ("body", *fault["loc"])} for fault in error.errors(include_url=False)]
             raise RequestValidationError(faults) from None
@@ -97,9 +97,12 @@ class _Body:
 
 async def _json(request: Request) -> Any:
     """What the body says; bytes, which no model takes, where it is not said to be JSON."""
+    body = await request.body()
+    if not body:
+        raise RequestValidationError([{"loc": ("body",), "msg": "Field required"}])
     said = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if said != "application/json" and not (said.startswith("application/") and said.endswith("+json")):
-        return await request.body()
+        return body
     try:
         return await request.json()
     except json.JSONDecodeError as error:

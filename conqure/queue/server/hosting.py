@@ -99,14 +99,14 @@ def _policy_facts(queue: Mapping[str, Any]) -> dict[str, float]:
 def _at_site(site: Site, store: Store) -> Iterator[None]:
     """The QPUs of the site are devices, ONLINE until the end of the block."""
     accounts = Accounts(database(store))
-    accounts.set_site_devices(site.qpus, time.time())
-    accounts.refresh_site_devices("ONLINE", time.time())
+    accounts.set_site_devices(site.name, site.qpus, time.time())
+    accounts.refresh_site_devices(site.name, "ONLINE", time.time())
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(_BEAT_S):
             with suppress(ConqureError):  # the store is away; the next beat finds it
-                accounts.refresh_site_devices("ONLINE", time.time())
+                accounts.refresh_site_devices(site.name, "ONLINE", time.time())
 
     beating = threading.Thread(target=beat, name="site-devices", daemon=True)
     beating.start()
@@ -116,7 +116,7 @@ def _at_site(site: Site, store: Store) -> Iterator[None]:
         over.set()
         beating.join()
         with suppress(ConqureError):
-            accounts.refresh_site_devices(OFFLINE, time.time())
+            accounts.refresh_site_devices(site.name, OFFLINE, time.time())
 
 
 def _is_loopback(host: str) -> bool:

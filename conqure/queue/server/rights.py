@@ -11,6 +11,7 @@ from qpu_executors.errors import NotAllowed, UnknownWork
 
 from ..work import WorkRecord
 from .accounts import DeviceAccount
+from .claimants import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Actor:
 
     def may_see(self, work: WorkRecord) -> bool:
         if self.device:
-            return work.claimed_by == f"device:{self.device}"
+            return device_of(work.claimed_by) == self.device
         return self.is_admin or work.owner == self.user_id
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from qpu_executors.errors import ConqureError, StoreError
-from qpu_executors.selector import Selector
 
-from ..history import History
+from ..choosing import fits
+from ..history import Charges, History
 from ..policies import policy_named
 from ..store import Store
 from ..work import WorkRecord
@@ -21,6 +21,7 @@ from .changes import Changes
 from .limits import Limits
 from .metrics import Metrics
 from .notices import Notices
+from .presence import Presence
 from .settings import Settings
 from .tokens import Tokens
 from .transfer_rights import TransferRights
@@ -45,6 +46,7 @@ class Service:
         self.transfers = TransferRights(self.tokens.transfer_key, settings.transfer_s)
         self.policy = policy_named(settings.policy, settings.aging_s, settings.patience_s)
         self.history = History()  # of what devices with a client have run
+        self.charges, self.presence = Charges(self.history), Presence()
         self.limits, self.notices, self.metrics = Limits(settings), Notices(store), Metrics(store)
         self.checking = asyncio.Semaphore(1)  # a workload of 16 MiB of gates takes a core for some ten seconds
         self.hashing = asyncio.Semaphore(2)  # scrypt takes a core and 32 MiB for a third of a second
@@ -120,15 +122,8 @@ class Service:
 
 def works_of(work: WorkRecord, device: DeviceAccount) -> bool:
     """Whether a work that waits is one that this device may get: by its name or selector, its owner and its size."""
-    fits = not device.n_qubits or work.n_qubits <= device.n_qubits
-    return fits and Selector.parse(work.device_id).matches(device.qpu) and device.takes(work.owner)
-
-
-def fits_line(line: str, device: DeviceAccount) -> bool:
-    try:
-        return Selector.parse(line).matches(device.qpu)
-    except ConqureError:
-        return False
+    has_room = not device.n_qubits or work.n_qubits <= device.n_qubits
+    return has_room and fits(work.device_id, device.qpu) and device.takes(work.owner)
 
 
 async def _service(request: Request) -> Service:

@@ -13,6 +13,7 @@ from ..work import WorkRecord, WorkStatus
 from . import handouts, orders
 from .answers import as_bytes
 from .bodies import AWSRoute, bytes_answer, bytes_body, read_body
+from .claimants import device_of
 from .device_side import keep_configuration
 from .devices import configuration_name, read_configuration
 from .errors import AWSProblem, answers
@@ -84,7 +85,7 @@ async def _part(service: Service, work: WorkRecord, part: str) -> bytes:
 
 
 async def _deliver(service: Service, transfer: Transfer, work: WorkRecord, payload: bytes) -> None:
-    name = transfer.claimant.removeprefix("device:")
+    name = device_of(transfer.claimant)
     if not name:
         raise no_work(work.work_id)
     claim = (transfer.claimant, transfer.attempt)

@@ -9,10 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..choosing import fits
 from ..stores.tables import works
 from ..work import WorkRecord, WorkStatus
 from .accounts import DeviceAccount
-from .service import Service, fits_line
+from .claimants import device_of
+from .service import Service
 
 MOST = 10_000  # works before one that are counted
 _HELD = (WorkStatus.EXECUTING.value, WorkStatus.UPLOADING.value)
@@ -43,11 +45,10 @@ async def loads(service: Service, devices: Sequence[DeviceAccount]) -> dict[str,
     for claimed_by, ran_on, device_id, n in rows:
         running[_runs_on(claimed_by, ran_on, device_id)] += n
     return {
-        device.name: (sum(n for line, n in ready.items() if n and fits_line(line, device)), running[device.name])
+        device.name: (sum(n for line, n in ready.items() if n and fits(line, device.qpu)), running[device.name])
         for device in devices
     }
 
 
 def _runs_on(claimed_by: str, ran_on: str, device_id: str) -> str:
-    kind, _, name = claimed_by.partition(":")
-    return name if kind == "device" else ran_on or device_id
+    return device_of(claimed_by) or ran_on or device_id

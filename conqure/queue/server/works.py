@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -14,6 +15,7 @@ from ..work import WorkStatus, new_work_id
 from . import orders
 from .answers import as_bytes, as_json, as_list
 from .bodies import Route, bytes_answer, bytes_body, read_body
+from .claimants import Instance, claimant
 from .errors import answers
 from .models import Cancel, NewWork, Printable, Seconds, Work, Works
 from .rights import Actor
@@ -73,10 +75,14 @@ async def list_works(
     since: Annotated[float | None, Query(allow_inf_nan=False)] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
     cursor: Annotated[Printable, Query(max_length=80)] = "",
+    instance: Instance = "",
 ) -> Response:
-    """Works, newest first: a user's own, for an admin those of all, for a device what it was given."""
+    """Works, newest first: a user's own, for an admin those of all, for a device's client what it was given."""
     query = WorkQuery(owner, device_id, tuple(status or ()), priority, source, loop, since, _before(cursor))
-    found = await find_works(service, actor, query, limit)
+    if actor.device:
+        found = await _works_of(service, claimant(await service.device(actor.device), instance), query, limit)
+    else:
+        found = await find_works(service, actor, query, limit)
     last = found[-1] if len(found) == limit else None
     return as_list(request, {"works": found, "cursor": f"{last.created_at!r}_{last.work_id}" if last else None})
 
@@ -115,18 +121,19 @@ async def results(work_id: str, actor: Who, service: Its) -> Response:
 
 
 async def find_works(service: Service, actor: Actor, query: WorkQuery, limit: int) -> list[Work]:
-    """Those of the works that this actor may see."""
-    from dataclasses import replace
-
-    if actor.device:
-        statuses = query.statuses or (WorkStatus.EXECUTING, WorkStatus.UPLOADING)
-        found = await service.search("find", replace(query, statuses=statuses), 10_000)
-        return [work for work in found if actor.may_see(work)][:limit]
+    """Those of the works that this user may see."""
     if not actor.is_admin:
         if query.owner not in ("", actor.user_id):
             return []
         query = replace(query, owner=actor.user_id)
     return await service.search("find", query, limit)
+
+
+async def _works_of(service: Service, by: str, query: WorkQuery, limit: int) -> list[Work]:
+    """Those that one client of a device has; also those that it had, if it asks for their status."""
+    statuses = query.statuses or (WorkStatus.EXECUTING, WorkStatus.UPLOADING)
+    found = await service.search("find", replace(query, statuses=statuses), 10_000)
+    return [work for work in found if work.claimed_by == by][:limit]
 
 
 def _before(cursor: str) -> tuple[float, str] | None:

@@ -115,7 +115,7 @@ devices = Table(
     metadata,
     Column("uuid", _text(36), primary_key=True),  # AWS's DeviceId
     Column("name", _text(256), nullable=False, unique=True),  # our device_id
-    Column("at_site", Boolean, nullable=False, default=False),  # behind this service's dispatcher, not a device client
+    Column("site", _text(200), nullable=False, default=""),  # whose dispatcher serves it; "": a device client does
     Column("status", _text(7), nullable=False, default="OFFLINE"),  # ONLINE, BUSY, OFFLINE as last sent
     Column("refreshed_at", Double),
     Column("refresh_timeout_s", Double, nullable=False, default=60.0),

@@ -68,8 +68,8 @@ def service(tmp_path: Path, site: Path) -> Iterator[RunningService]:
     loaded = Site.load(site)
     with running_service(tmp_path) as running, open_engine("threads", loaded) as engine:
         accounts = running.app.state.service.accounts
-        accounts.set_site_devices(loaded.qpus, time.time())
-        accounts.refresh_site_devices("ONLINE", time.time())
+        accounts.set_site_devices(loaded.name, loaded.qpus, time.time())
+        accounts.refresh_site_devices(loaded.name, "ONLINE", time.time())
         running.app.state.service.forget()
         with Dispatcher(running.store, engine.qpus, loaded.qpus):
             yield running

@@ -81,14 +81,21 @@ class Lab:
 
     @contextmanager
     def client(
-        self, url: str, made: dict[str, Any], runner: Runner | None = None, *, once: bool = False, **settings: Any
+        self,
+        url: str,
+        made: dict[str, Any],
+        runner: Runner | None = None,
+        *,
+        once: bool = False,
+        state: Path | None = None,
+        **settings: Any,
     ) -> Iterator[AtWork]:
         door = DeviceDoor(Line(url, patience_s=0), made["device_id"], Credentials.read(self.credentials(made)))
         events: list[tuple[str, dict[str, Any]]] = []
         client = DeviceClient(
             door,
             runner or ProgramRunner(self.command),
-            HeldWorks(self.state),
+            HeldWorks(state or self.state),
             say=lambda event, /, **facts: events.append((event, facts)),
             **({"poll_s": 0.5, "beat_s": 0.1, "grace_s": 5.0} | settings),
         )

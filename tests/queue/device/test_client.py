@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from conqure.queue.device_runs import DriverRunner
+from conqure.queue.held_works import HeldWorks
+from conqure.queue.outcome import Outcome
+from conqure.queue.work import WorkRecord
 from qpu_executors import QPU, QuantumResult, QuantumTask
 from qpu_executors.errors import NotLoggedIn
 from qpu_executors.testing import BELL
@@ -267,7 +270,8 @@ class TestLosses:
         made, device = service.device("lab0")
         user = service.user()
         work = user.create("lab0", "pulse")
-        assert device.post("/v1/devices/lab0/claim", json={"most": 1}).json()["works"]  # and nobody hears of it
+        as_it = {"X-Conqure-Instance": _instance(lab.state)}
+        assert device.post("/v1/devices/lab0/claim", json={}, headers=as_it).json()["works"]  # and nobody hears of it
         with lab.client(service.url, made):
             record = ended(user, work)
         assert (record["status"], record["attempts"]) == ("DONE", 2)
@@ -323,15 +327,17 @@ class TestLosses:
 
 def _left_behind(state: Path, claimed: dict, found: bytes) -> None:
     """What a client that was killed between the run and the handing in leaves on its disk."""
-    from conqure.queue.held_works import HeldWorks
-    from conqure.queue.outcome import Outcome
-    from conqure.queue.work import WorkRecord
-
     held = HeldWorks(state)
     work = WorkRecord.from_values(claimed)
     held.begin(work)
     held.end(Outcome(work.work_id, work.attempts), found)
     held.close()
+
+
+def _instance(state: Path) -> str:
+    held = HeldWorks(state)
+    held.close()
+    return held.instance
 
 
 def _is_zombie(pid: int) -> bool:

@@ -4,14 +4,12 @@ import pytest
 
 from benchmarks.queue.drill import drill
 
-pytest.importorskip("parsl")
-
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_nothing_that_was_acknowledged_is_lost_or_done_twice_whatever_is_killed(tmp_path_factory):
-    found = drill(tmp_path_factory.mktemp("d"), rounds=8)
-    assert found.kills["service"] == 8
+    found = drill(tmp_path_factory.mktemp("d"), rounds=4)
+    assert found.kills["service"] == 4
     assert min(found.kills[name] for name in ("dispatcher", "device client", "workers")) >= 1
     assert found.accepted > 20
     assert found.is_clean, found

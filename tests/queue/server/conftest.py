@@ -109,7 +109,7 @@ class RunningService:
         from qpu_executors import QPU
 
         accounts = self.app.state.service.accounts
-        accounts.set_site_devices([QPU(name, "statevector", n_qubits)], time.time())
+        accounts.set_site_devices("lab", [QPU(name, "statevector", n_qubits)], time.time())
         self.app.state.service.forget()
         return accounts.device(name)
 

@@ -116,7 +116,7 @@ def create_on(url: str, token: str, accepted: list[str]) -> None:
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "queue.lab.example:8585"])
 def test_it_refuses_to_be_reached_without_tls(tmp_path: Path, address: str) -> None:
     refused = conqure("serve", "--site", "laptop", "--state", str(tmp_path / "state"), "--listen", address)
-    assert refused.returncode == 2
+    assert refused.exit_code == 2
     assert "--behind-proxy" in refused.stderr
 
 
@@ -125,7 +125,7 @@ def test_it_says_when_its_port_is_taken(tmp_path: Path) -> None:
         address = service.url.removeprefix("http://")
         other = ["--state", str(tmp_path / "other"), "--store", str(tmp_path / "other.db")]
         refused = conqure("serve", "--site", "laptop", "--listen", address, *other)
-        assert refused.returncode == 2
+        assert refused.exit_code == 2
         assert "cannot listen" in refused.stderr
 
 
@@ -165,23 +165,23 @@ def test_users_and_devices_are_administrated_by_commands(tmp_path: Path) -> None
         users = json.loads(conqure("users", "list", "--json", env=env).stdout)
         assert [user["user_id"] for user in users] == ["bob@lab.example", ROOT]
         again = conqure("users", "add", "bob@lab.example", env=env)
-        assert again.returncode == 2
+        assert again.exit_code == 2
         assert "AlreadyThere" in again.stderr
         for words in (("password", "bob@lab.example"), ("disable", "bob@lab.example"), ("enable", "bob@lab.example")):
             done = conqure("users", *words, env=env, input="a new long one\n")
-            assert done.returncode == 0, done.stderr
-        assert conqure("users", "remove", "bob@lab.example", env=env).returncode == 0
+            assert done.exit_code == 0, done.stderr
+        assert conqure("users", "remove", "bob@lab.example", env=env).exit_code == 0
 
         file = tmp_path / "ion0.json"
         made = conqure("devices", "add", "ion0", "--qubits", "11", "--tag", "ion", "--credentials", str(file), env=env)
-        assert made.returncode == 0, made.stderr
+        assert made.exit_code == 0, made.stderr
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         first = json.loads(file.read_text())
         assert set(first) == {"client_id", "client_secret"}
         assert first["client_secret"] not in made.stdout
-        assert conqure("devices", "secret", "ion0", "--credentials", str(file), env=env).returncode == 0
+        assert conqure("devices", "secret", "ion0", "--credentials", str(file), env=env).exit_code == 0
         assert json.loads(file.read_text()) != first
-        assert conqure("devices", "remove", "ion0", env=env).returncode == 0
+        assert conqure("devices", "remove", "ion0", env=env).exit_code == 0
 
         token = conqure("users", "token", "nightly", env=env).stdout.strip()
         client = Client(service.url, token)
@@ -192,14 +192,14 @@ def test_users_and_devices_are_administrated_by_commands(tmp_path: Path) -> None
 def test_the_store_itself_can_be_administrated_on_its_machine(tmp_path: Path) -> None:
     add_admin(tmp_path)
     store = ["--store", str(tmp_path / "queue.db")]
-    assert conqure("users", "add", "ada@lab.example", *store).returncode == 0
-    assert conqure("users", "password", "ada@lab.example", *store, input="long enough\n").returncode == 0
+    assert conqure("users", "add", "ada@lab.example", *store).exit_code == 0
+    assert conqure("users", "password", "ada@lab.example", *store, input="long enough\n").exit_code == 0
     short = conqure("users", "password", "ada@lab.example", *store, input="short\n")
-    assert short.returncode == 2
-    assert conqure("users", "disable", "ada@lab.example", *store).returncode == 0
+    assert short.exit_code == 2
+    assert conqure("users", "disable", "ada@lab.example", *store).exit_code == 0
     users = json.loads(conqure("users", "list", "--json", *store).stdout)
     assert [(user["user_id"], user["is_active"]) for user in users] == [("ada@lab.example", False), (ROOT, True)]
-    assert conqure("users", "remove", "nobody@lab.example", *store).returncode == 2
+    assert conqure("users", "remove", "nobody@lab.example", *store).exit_code == 2
 
 
 def test_the_plain_devices_command_lists_the_site(tmp_path: Path) -> None:

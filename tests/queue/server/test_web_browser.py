@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service as Chromedriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.wait import WebDriverWait
 
 from conqure.queue.work import WorkStatus
 
 from ...openmpq.compiling import need
 from .conftest import ADMIN, PASSWORD, until
 from .web_place import ADA, BELL, BOB, HOSTILE, Place, serving
-
-webdriver = pytest.importorskip("selenium.webdriver")
-from selenium.webdriver.chrome.service import Service as Chromedriver  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +49,11 @@ class Browser:
             field.send_keys(value)
 
     def press(self, words: str) -> None:
+        """Press a button that sends a form; done when the page that answers is there."""
+        page = self.one("html")
         self.driver.find_element(By.XPATH, f"//main//button[contains(., '{words}')]").click()
+        WebDriverWait(self.driver, 20).until(staleness_of(page))
+        WebDriverWait(self.driver, 20).until(lambda _: self.all("footer"))  # the end of every page
 
     def log_in(self, user_id: str) -> None:
         self.open("/login")

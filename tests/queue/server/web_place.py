@@ -86,8 +86,8 @@ def serving(folder: Path) -> Iterator[Place]:
     """A service with two QPUs, an administrator and two users."""
     with running_service(folder) as running:
         service: Service = running.app.state.service
-        service.accounts.set_site_devices(QPUS, time.time())
-        service.accounts.refresh_site_devices("ONLINE", time.time() + 1e6)
+        service.accounts.set_site_devices("lab", QPUS, time.time())
+        service.accounts.refresh_site_devices("lab", "ONLINE", time.time() + 1e6)
         for user_id, name in ((ADA, "Ada"), (BOB, HOSTILE)):
             service.accounts.add_user(user_id, name, hashed(PASSWORD, by_us=True))
         yield Place(f"{running.url}/web", service)

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter, sleep
 from typing import Any, Protocol
@@ -30,13 +30,7 @@ from .connecting import begin, failed, may_be_repeated, sqlite3_of, wait_for_non
 
 MOST_TOGETHER = 256  # changes in one commit
 QUICK_S = 0.001  # a flush that takes no longer is no reason to wait for another thread
-PAUSES = (
-    0.0,
-    0.05,
-    0.2,
-    0.5,
-    1.0,
-)  # seconds before each repetition of a transaction; a database restarts in about that
+PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds before each repetition of a transaction; a database restarts in that
 
 log = logging.getLogger(__name__)
 
@@ -110,12 +104,13 @@ class GroupCommit:
 
     def settle(self) -> None:
         """Commit what waits: here if that is quick, in the store's own thread if the disk is slow or others write."""
-        if self._flush_s > QUICK_S or not self._lock.acquire(blocking=False):
+        is_near = self._engine.dialect.name == "sqlite"  # another one is not even connected to from here
+        if not is_near or self._flush_s > QUICK_S or not self._lock.acquire(blocking=False):
             return self._wake_writer()
         group: list[Change] = []
         try:
-            with self._connected() as connection:
-                if connection.dialect.name == "sqlite" and begin(sqlite3_of(connection), patience_s=0.0):
+            with suppress(SQLAlchemyError), self._connected() as connection:  # the writer will say what is wrong
+                if begin(sqlite3_of(connection), patience_s=0.0):
                     group = self._commit()
         finally:
             self._lock.release()

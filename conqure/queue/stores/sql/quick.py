@@ -5,7 +5,6 @@ SQLAlchemy's way to them takes several times as long as the database.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 from ...work import WorkRecord
 from .changes import Changed, parts, same, with_workload
 from .connecting import begin
-from .rows import BY_RANK, COLUMNS, values
+from .rows import COLUMNS, record_of, values
 
 _NAMES = ", ".join(COLUMNS)
 _ADD = f"INSERT INTO works ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) ON CONFLICT DO NOTHING"
@@ -88,8 +87,4 @@ class QuickReads:
 
 
 def _record(row: Sequence[Any]) -> WorkRecord:
-    columns = dict(zip(COLUMNS, row, strict=True))
-    columns["priority"] = BY_RANK[columns.pop("rank")]
-    columns["metadata"] = json.loads(columns["metadata"])
-    columns["cancel_requested"] = bool(columns["cancel_requested"])
-    return WorkRecord(**columns)
+    return record_of(dict(zip(COLUMNS, row, strict=True)))

@@ -19,10 +19,15 @@ COLUMNS = (*(name for name in _NAMES if name != "priority"), "rank")  # in the o
 
 
 def record(row: Any) -> WorkRecord:
-    values = dict(row._mapping)
-    values["priority"] = BY_RANK[values.pop("rank")]
-    values["metadata"] = json.loads(values["metadata"])
-    return WorkRecord(**values)
+    return record_of(dict(row._mapping))
+
+
+def record_of(columns: dict[str, Any]) -> WorkRecord:
+    """A row as its columns by name; the dictionary is used up."""
+    columns["priority"] = BY_RANK[columns.pop("rank")]
+    columns["metadata"] = json.loads(columns["metadata"])
+    columns["cancel_requested"] = bool(columns["cancel_requested"])  # SQLite has no truth values
+    return WorkRecord(**columns)
 
 
 def values(work: WorkRecord) -> dict[str, Any]:
@@ -30,9 +35,13 @@ def values(work: WorkRecord) -> dict[str, Any]:
     columns["rank"] = columns.pop("priority").rank
     columns["metadata"] = json.dumps(work.metadata)
     columns["status"], columns["format"] = work.status.value, work.format.value
-    # What a device wrote may hold what no database takes: a zero character, half of a surrogate pair.
-    columns["error"] = work.error.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    columns["error"] = storable(work.error)
     return columns
+
+
+def storable(text: str) -> str:
+    """What a device wrote may hold what no database takes: a zero character, half of a surrogate pair."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
 
 
 def differences(before: WorkRecord, after: WorkRecord) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def upgrade() -> None:
         "devices",
         sa.Column("uuid", _text(36), primary_key=True),
         sa.Column("name", _text(256), nullable=False, unique=True),
-        *_columns(at_site=true, status=_text(7)),
+        *_columns(site=_text(200), status=_text(7)),
         *_times("refreshed_at"),
         *_columns(refresh_timeout_s=sa.Double(), n_qubits=whole, slots=whole, tags=_LONG, users=_LONG),
         *_columns(configuration=_text(64), configuration_extension=_text(16)),
