@@ -22,6 +22,25 @@ settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")
 
 
+# Files of few, long tests. They go first, so that two processes with a file each end at about the same time.
+LONG_FIRST = [
+    "openmpq/test_unit.py",
+    "openmpq/test_examples.py",
+    "test_wheel.py",
+    "openmpq/test_install.py",
+    "slurm/test_readme.py",
+    "test_readme.py",
+    "queue/device/test_drill.py",
+    "queue/security/test_schema.py",
+    "queue/test_store_kill.py",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {str(REPOSITORY / "tests" / name): number for number, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_process_outlives_the_tests() -> Iterator[None]:
     """Engines start interchanges, workers and nannies; each is gone when its test is, or the whole run fails here."""
