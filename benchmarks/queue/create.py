@@ -29,6 +29,7 @@ from .service import DEVICE, SITE_DEVICE, both
 from .workloads import SHOTS, Ghz, number
 
 QUBITS = (2, 5, 10, 20, 40, 60, 80, 100)
+ROW = 20  # calls in a row, as one hands in circuits; else each would find the processor's caches full of the other's
 WORKS = int(os.environ.get("CONQURE_BENCH_WORKS", "1000"))  # of each size, as in the paper
 Calls = Mapping[str, Callable[[Ghz], Callable[[], Any]]]
 Times = dict[str, dict[int, list[float]]]
@@ -67,21 +68,22 @@ def with_dispatcher() -> Iterable[Measure]:
             _PAPER: lambda ghz: _call(paper.create_work, ghz.dax()),
             _TASK: lambda ghz: _call(ours.client.create_work, ghz.task(), SITE_DEVICE),
         }
-        times = in_turn(calls, max(1, WORKS // 5), paper.rest)
+        times = in_turn(calls, max(ROW, WORKS // 5), paper.rest)
     yield _against(times, _PAPER, _TASK, name=" while a dispatcher runs the works")
 
 
-def in_turn(calls: Calls, rounds: int, rest: Callable[[], None]) -> Times:
-    """Milliseconds by call and size: every size by every call in each round, in an order of chance; then a rest."""
+def in_turn(calls: Calls, works: int, rest: Callable[[], None]) -> Times:
+    """Milliseconds by call and size. In each round every size by every call, a few in a row, in an order of chance."""
     times: Times = {name: {n: [] for n in QUBITS} for name in calls}
     circuits, chance = [Ghz(n) for n in QUBITS], random.Random(4)
-    for number_ in range(rounds + 1):
+    for number_ in range(works // ROW + 1):
         for ghz in chance.sample(circuits, len(circuits)):
             for name in chance.sample(list(calls), len(calls)):
-                taken = milliseconds(calls[name](ghz))
-                rest()
-                if number_:
-                    times[name][ghz.n_qubits].append(taken)
+                for _ in range(ROW if number_ else 1):
+                    taken = milliseconds(calls[name](ghz))
+                    rest()
+                    if number_:
+                        times[name][ghz.n_qubits].append(taken)
     return times
 
 

@@ -64,6 +64,7 @@ def create_app(settings: Settings, store: Store) -> FastAPI:
         description="Works for quantum processors: handed in, kept, run in their turn, fetched later.",
         lifespan=lifespan,
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's own page loads scripts from elsewhere; ours: web/interface_page.py
         redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # ours are in `Watch`; asking each time costs
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from conqure.queue.work import WorkloadFormat, WorkStatus
 from qpu_executors import QuantumResult, QuantumTask, as_task
@@ -504,3 +505,12 @@ def test_every_answer_says_what_a_browser_may_do_with_it(place: Place, admin: Vi
         assert ("no-store" in answer.headers["cache-control"]) is ("/static/" not in path)
         assert " style=" not in answer.text
         assert " onclick=" not in answer.text
+
+
+def test_the_interface_for_programs_is_drawn_from_its_description_without_a_login(place: Place) -> None:
+    answer = requests.get(f"{place.url.removesuffix('/web')}/docs", timeout=30)
+    assert (answer.status_code, answer.url) == (200, f"{place.url}/interface")
+    described = requests.get(f"{place.url.removesuffix('/web')}/openapi.json", timeout=30).json()["paths"]
+    assert all(f"<code>{path}</code>" in answer.text for path in described)
+    assert "body: application/json, NewWork" in answer.text
+    assert "http" not in answer.text.replace(place.url.removesuffix("/web"), "").replace("http://www.w3.org", "")

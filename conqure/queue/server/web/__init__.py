@@ -1,7 +1,8 @@
 """The web page of the service: plain pages from the server, at ``/web``, that also work without JavaScript.
 
 ```
-mount ─┬ people_pages, device_pages ─┐
+mount ─┬ interface_page
+       ├ people_pages, device_pages ─┐
        ├ submit_page ─ forms ─────────┼ visitor: whose cookie it is     guard: headers, form tokens, limits
        │   └ translating: OpenQASM, read in a process of its own        rendering: templates to HTML
        └ pages ───────────────────────┘
@@ -23,7 +24,7 @@ from starlette.exceptions import HTTPException
 from qpu_executors.errors import ConqureError, NotLoggedIn
 
 from ..errors import code_of
-from . import device_pages, pages, people_pages, submit_page
+from . import device_pages, interface_page, pages, people_pages, submit_page
 from .guard import Headers
 from .rendering import FOLDER
 from .visitor import SESSION, base, drop_cookie, page
@@ -36,7 +37,7 @@ def mount(app: FastAPI) -> None:
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     site.state = app.state
     app.state.translating = asyncio.Semaphore(2)  # processes that read circuits
-    for part in (people_pages, device_pages, submit_page, pages):
+    for part in (people_pages, device_pages, submit_page, interface_page, pages):
         site.include_router(part.router)
     site.mount("/static", StaticFiles(directory=FOLDER / "static"))
     site.add_middleware(Headers)
@@ -44,13 +45,19 @@ def mount(app: FastAPI) -> None:
     site.add_exception_handler(HTTPException, _of_http)
     site.add_exception_handler(RequestValidationError, _of_schema)
     app.mount(PATH, site)
+    app.state.describe = lambda: app.openapi()  # as it is once all routes are there
     for path in ("/", PATH):
         app.add_api_route(path, _front, include_in_schema=False)
+    app.add_api_route("/docs", _interface, include_in_schema=False)
     site.add_api_route("/", _works)
 
 
 async def _front(request: Request) -> Response:
     return RedirectResponse(f"{base(request)}{PATH}/works")
+
+
+async def _interface(request: Request) -> Response:
+    return RedirectResponse(f"{base(request)}{PATH}/interface")
 
 
 async def _works(request: Request) -> Response:

@@ -29,7 +29,7 @@ from .changes import Again, Changed, add_all
 from .connecting import begin, failed, may_be_repeated, sqlite3_of, wait_for_none
 
 MOST_TOGETHER = 256  # changes in one commit
-QUICK_S = 0.001  # a flush that takes no longer is no reason to wait for another thread
+QUICK_S = 0.005  # a flush that takes no longer than a switch of busy threads may is done on the spot
 PAUSES = (0.0, 0.05, 0.2, 0.5, 1.0)  # seconds before each repetition of a transaction; a database restarts in that
 
 log = logging.getLogger(__name__)
