@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..harness import Measure, figure, measure, milliseconds, ratios
+from .create import ROW
 from .figures import boxes
 from .paper_stack import PaperClient
 from .service import Ours, both
@@ -52,14 +53,16 @@ def measures() -> Iterable[Measure]:
 
 
 def in_turn(stored: dict[int, tuple[str, str]], paper: Callable[[str], Any], ours: Callable[[str], Any]) -> Times:
+    """Milliseconds by side and size: a few calls in a row, as `create.in_turn`."""
     times: Times = {"paper": {points: [] for points in POINTS}, "ours": {points: [] for points in POINTS}}
     chance = random.Random(5)
-    for number in range(ROUNDS + 1):
+    for number in range(ROUNDS // ROW + 1):
         for points, ids in chance.sample(list(stored.items()), len(stored)):
             for side, call, work_id in chance.sample([("paper", paper, ids[0]), ("ours", ours, ids[1])], 2):
-                taken = milliseconds(lambda call=call, work_id=work_id: call(work_id))  # type: ignore[misc]
-                if number:
-                    times[side][points].append(taken)
+                for _ in range(ROW if number else 1):
+                    taken = milliseconds(lambda call=call, work_id=work_id: call(work_id))  # type: ignore[misc]
+                    if number:
+                        times[side][points].append(taken)
     return times
 
 
