@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help vqe openmpq test check lint format bench parsl-suite wheel lock clean distclean
+.PHONY: help vqe openmpq test check lint format bench beside parsl-suite wheel lock clean distclean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
 bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
 	$(BIN)/python -m benchmarks $(ARGS)
 
+beside: $(VENV)/.dev  ## test with IQM's, AQT's and Mitiq's packages, in environments of their own (they hold back ours)
+	$(BIN)/python -m pytest -m beside
+
 parsl-suite: $(VENV)/.dev  ## run Parsl's own tests on our executors, in an environment of their own (docs/parsl.md)
 	$(BIN)/python tools/parsl_suite.py $(ARGS)
 
@@ -51,7 +54,7 @@ wheel: $(VENV)/.dev  ## build dist/*.whl and the source archive
 	$(BIN)/python -m build --no-isolation
 
 lock: $(VENV)/.dev  ## take the newest versions that pyproject.toml allows into requirements/lock.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra all --extra test --extra dev --upgrade \
 	    --no-emit-index-url --custom-compile-command "make lock" pyproject.toml --output-file requirements/lock.txt
 
 clean:  ## remove what builds and tools left behind (not .venv, not runs/)

@@ -17,7 +17,7 @@ from typing import Any
 from .harness import Measure, figure
 
 # name -> module with ``measures() -> dict[str, Callable[[], Iterable[Measure]]]``
-BENCHMARKS = {name: f"benchmarks.{name}" for name in ("waist", "openmpq", "slurm", "queue")}
+BENCHMARKS = {name: f"benchmarks.{name}" for name in ("waist", "openmpq", "slurm", "queue", "interop")}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,7 +20,10 @@ _HOME = {
     **dict.fromkeys(["Site", "Group", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
-    **dict.fromkeys(["DeviceError", "DeviceBusy", "DeviceFault", "DeviceLost", "WorkerLost"], _WAIST),
+    **dict.fromkeys(
+        ["DeviceError", "DeviceBusy", "DeviceDrained", "DeviceFault", "DeviceLost", "RemoteFailed", "WorkerLost"],
+        _WAIST,
+    ),
     **dict.fromkeys(
         ["InvalidAddress", "ScriptsNotAllowed", "ScriptFailed", "SlurmError", "SlurmUnavailable", "NoSlurm"], _WAIST
     ),
@@ -29,6 +32,7 @@ _HOME = {
     ),
     **dict.fromkeys(["WorkTimeout", "WorkLost", "StoreError", "QueueUnavailable", "NotLoggedIn"], _WAIST),
     **dict.fromkeys(["NotAllowed", "AlreadyThere", "TooLarge", "UnknownUser", "TooMany"], _WAIST),
+    **dict.fromkeys(["Budget", "BudgetExceeded"], _WAIST),
     **dict.fromkeys(["WorkRecord", "WorkStatus", "WorkloadFormat"], "conqure.queue.work"),
     **dict.fromkeys(["Store", "WorkQuery", "open_store"], "conqure.queue.store"),
     "UserClient": "conqure.queue.user_client",
@@ -77,9 +81,12 @@ if TYPE_CHECKING:
     from qpu_executors import QPU as QPU
     from qpu_executors import AlreadyThere as AlreadyThere
     from qpu_executors import BrokenDriver as BrokenDriver
+    from qpu_executors import Budget as Budget
+    from qpu_executors import BudgetExceeded as BudgetExceeded
     from qpu_executors import ConqureError as ConqureError
     from qpu_executors import Device as Device
     from qpu_executors import DeviceBusy as DeviceBusy
+    from qpu_executors import DeviceDrained as DeviceDrained
     from qpu_executors import DeviceError as DeviceError
     from qpu_executors import DeviceFault as DeviceFault
     from qpu_executors import DeviceLost as DeviceLost
@@ -98,6 +105,7 @@ if TYPE_CHECKING:
     from qpu_executors import QuantumResult as QuantumResult
     from qpu_executors import QuantumTask as QuantumTask
     from qpu_executors import QueueUnavailable as QueueUnavailable
+    from qpu_executors import RemoteFailed as RemoteFailed
     from qpu_executors import ScriptFailed as ScriptFailed
     from qpu_executors import ScriptsNotAllowed as ScriptsNotAllowed
     from qpu_executors import Site as Site

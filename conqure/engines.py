@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from qpu_executors.errors import MissingPackage, UnknownEngine
+from qpu_executors.failover import FailoverPool
 from qpu_executors.observing import observers
 from qpu_executors.site import Site
 from qpu_executors.threads import QPUThreadPool
@@ -62,7 +63,7 @@ def open_engine(name: str | None = None, site: Site | str | Path | None = None, 
     site = Site.load(site)
     name = name or site.engine
     with _opener(name)(site, **options) as (qpus, cpus):
-        yield Engine(name, site, qpus, cpus)
+        yield Engine(name, site, FailoverPool(qpus, site.qpus) if len(site.qpus) > 1 else qpus, cpus)
 
 
 def quickest_engine(site: Site) -> str:

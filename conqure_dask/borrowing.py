@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from distributed import Client
 
 from qpu_executors import QPU, ConqureError, DeviceLost, Entry, QuantumResult, QuantumTask, TaskQueue
+from qpu_executors.draining import serving
 
 from .leases import Lease, LeaseDesk, lost
 
@@ -96,9 +97,10 @@ class BorrowedQPUs:
         self._desk = LeaseDesk(client, self._serve, self._not_coming)
 
     def submit(self, task: QuantumTask) -> Future[QuantumResult]:
-        """`UnknownDevice` at once if none of the QPUs fits."""
+        """`UnknownDevice` or `DeviceDrained` at once if none of the QPUs takes the task."""
         entry = Entry(next(self._ids), task.device_id, task.priority, item=_Call(task))
         with self._changed:
+            self._queue.accepts(entry)
             self._queue.push(entry, time.monotonic())
             fitting = self._fitting_slots(entry)
             slot = next((slot for slot in fitting if slot.is_idle), None)
@@ -131,9 +133,13 @@ class BorrowedQPUs:
 
     def _ask_for(self, entry: Entry) -> None:
         """Ask Dask for one more QPU for this task, unless all that fit are ours or asked for (lock held)."""
-        free = sum(qpu.slots - self._held[qpu.device_id] for qpu in self._queue.fits(entry.device_id))
-        if free > sum(selector == entry.device_id for selector in self._asked.values()):
-            lease = self._desk.ask(f"{self._device},{entry.device_id}", entry.priority)
+        fitting = self._queue.fits(entry.device_id)
+        open_to = serving(fitting)
+        free = {qpu.device_id: qpu.slots - self._held[qpu.device_id] for qpu in open_to}
+        if sum(free.values()) > sum(selector == entry.device_id for selector in self._asked.values()):
+            # Dask knows nothing of drained QPUs: where there are some it is asked for another one by name.
+            wanted = entry.device_id if len(open_to) == len(fitting) else max(free, key=lambda name: free[name])
+            lease = self._desk.ask(f"{self._device},{wanted}", entry.priority)
             self._asked[lease] = entry.device_id
 
     def _serve(self, lease: Lease) -> None:
@@ -229,14 +235,15 @@ class BorrowedQPUs:
         with self._changed:
             if not slot.turn_is_over and self._waits_for(slot.device_id) is not None:
                 return False
-            if not (rested or slot.lease.wanted or self._ending()):
+            drained = self._queue.is_drained(slot.device_id)
+            if not (rested or slot.lease.wanted or drained or self._ending()):
                 return False
             self._slots[slot.device_id].remove(slot)
             return True
 
-    def _waits_for(self, device_id: str) -> Entry | None:
+    def _waits_for(self, device_id: str, even_drained: bool = False) -> Entry | None:
         """The task that this QPU would run next (lock held)."""
-        while (entry := self._queue.pop(device_id)) is not None:
+        while (entry := self._queue.pop(device_id, even_drained=even_drained)) is not None:
             if not entry.item.future.cancelled():
                 self._queue.push_back(entry)
                 return entry
@@ -248,7 +255,7 @@ class BorrowedQPUs:
             if slot in self._slots[slot.device_id]:
                 self._slots[slot.device_id].remove(slot)
             self._held[slot.device_id] -= 1
-            if (entry := self._waits_for(slot.device_id)) is not None:
+            if (entry := self._waits_for(slot.device_id, even_drained=True)) is not None:
                 self._ask_for(entry)
             self._end_if_over()
             self._changed.notify_all()

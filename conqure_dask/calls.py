@@ -10,6 +10,7 @@ from distributed import get_worker
 
 from qpu_executors import HeldDevice, NotOnQPU, QPUHandle, QuantumTask, Selector, current_qpu, run
 from qpu_executors.apps import call_with, run_made
+from qpu_executors.records import ids_of_call
 
 Kwargs = dict[str, Any]  # of the user's function; as one argument, since `Client.submit` has keywords of its own
 
@@ -51,7 +52,8 @@ def this_qpu(func: Callable[..., Any], device_id: str = "any") -> Iterator[HeldD
     attempt = _attempt()
     held.metadata = {"attempts": attempt} if attempt > 1 else {}
     try:
-        yield held
+        with ids_of_call(get_worker().get_current_task()):  # Dask repeats a task under its key
+            yield held
     finally:
         held.metadata = {}
 

@@ -14,7 +14,7 @@ from typing import Any
 from distributed import Client, Future
 
 from qpu_executors import QPU, DeviceLost, QuantumResult, QuantumTask
-from qpu_executors.errors import ConqureError, error_of_kind
+from qpu_executors.errors import ConqureError, about_device, error_of_kind
 
 from .channel import RESULT, TASK, WANTED, Channel, accept
 from .lending import lend
@@ -46,7 +46,7 @@ class Lease:
             self.wanted = bool(body)
             return None
         error = json.loads(body)
-        return error_of_kind(error["kind"], error["message"])
+        return about_device(error_of_kind(error["kind"], error["message"]), self.device_id)
 
     def run(self, task: QuantumTask) -> QuantumResult:
         """Run one task there; `DeviceLost` if the worker is gone, since nobody knows whether it ran."""
@@ -65,10 +65,11 @@ class Lease:
 
 
 def lost(lease: Lease, task: QuantumTask) -> DeviceLost:
-    return DeviceLost(
+    error = DeviceLost(
         f"the Dask worker {lease.worker!r}, which held {lease.device_id!r}, was lost while task {task.task_id} ran "
         "there. Whether the circuit was executed is not known, so it is not repeated unless you say so (retries=)."
     )
+    return about_device(error, lease.device_id)
 
 
 class LeaseDesk:

@@ -7,11 +7,13 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
+from random import choice
 from typing import Any
 
 from distributed import Client
 
 from qpu_executors import QPU, QuantumTask, Site, run, select
+from qpu_executors.draining import accepting
 from qpu_executors.futures import when_ready
 from qpu_executors.observing import follow, observers, outcome
 
@@ -145,8 +147,10 @@ class QPUPool(Executor):
     def _start(self, task: QuantumTask) -> Future[Any]:
         if self._borrowed is not None:
             return self._borrowed.submit(task)
-        select(task.device_id, self.qpus, "this pool")
-        asked = wanted(f"{self._device},{task.device_id}")
+        fitting = select(task.device_id, self.qpus, "this pool")
+        open_to = accepting(task.device_id, fitting)
+        where = task.device_id if len(open_to) == len(fitting) else choice(open_to).device_id
+        asked = wanted(f"{self._device},{where}")
         return self._tasks.submit(run, (task,), {}, resources=asked, priority=dask_priority(task.priority))
 
     def _run_later(self, promised: Future[Any]) -> Future[Any]:

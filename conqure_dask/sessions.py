@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
+from random import choice
 from typing import Any
 
 from distributed import Client
 
 from qpu_executors import DeviceLost, QuantumResult, as_task, select
+from qpu_executors.draining import accepting
 
 from .leases import Lease, LeaseDesk
 from .resources import qpus_of_client
@@ -47,12 +49,16 @@ def session(
         defaults: ``shots``, ``seed``, … for all circuits of the session.
 
     Raises:
-        UnknownDevice: the cluster has no such QPU; TimeoutError; DeviceLost: Dask could not give one.
+        UnknownDevice: the cluster has no such QPU; DeviceDrained: those that fit are drained; TimeoutError;
+        DeviceLost: Dask could not give one.
 
     >>> with session(client, "tag:ion", shots=1000) as qpu:
     ...     energies = [energy(qpu.run(ansatz, parameter_values=angles)) for angles in steps]
     """
-    select(device, qpus_of_client(client), "this Dask cluster")
+    fitting = select(device, qpus_of_client(client), "this Dask cluster")
+    open_to = accepting(device, fitting)
+    if len(open_to) < len(fitting):
+        device = choice(open_to).device_id
     came: SimpleQueue[Lease | BaseException] = SimpleQueue()
     desk = LeaseDesk(client, came.put, lambda _, error: came.put(error))
     lease = None

@@ -15,6 +15,7 @@ from typing import Any
 from distributed import Worker, WorkerPlugin
 
 from qpu_executors import QPU, ConqureError, DeviceError, HeldDevice, hold
+from qpu_executors.errors import about_device
 
 from . import serialization  # noqa: F401  (teaches Dask about PennyLane's tensors)
 from .channel import Channel
@@ -117,7 +118,8 @@ def open_qpu(qpu: QPU) -> HeldDevice:
     try:
         return HeldDevice(qpu)
     except ConqureError as error:
-        raise type(error)(f"QPU {qpu.device_id!r} did not open: {error}") from error
+        told = type(error)(f"QPU {qpu.device_id!r} did not open: {error}")
+        raise about_device(told, qpu.device_id, at_opening=True) from error
     except Exception as error:
         raise DeviceError(
             f"QPU {qpu.device_id!r} did not open: its driver {qpu.driver!r} raised {type(error).__name__}: {error}"
@@ -132,4 +134,4 @@ def qpu_as_json(qpu: QPU) -> str:
 
 def qpu_from_json(text: str) -> QPU:
     values = json.loads(text)
-    return QPU(**{**values, **{name: tuple(values.get(name, ())) for name in ("tags", "directives")}})
+    return QPU(**{**values, **{name: tuple(values.get(name, ())) for name in ("tags", "directives", "failover")}})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Literal, overload
@@ -15,7 +16,7 @@ from parsl.dataflow.futures import AppFuture
 
 from qpu_executors import InvalidTask
 
-from .calls import OPTION, returning_circuits, taking_qpu
+from .calls import CALL, OPTION, returning_circuits, taking_qpu
 from .memo import teach_memoizer
 from .placing import choose
 from .sessions import session_for
@@ -58,12 +59,13 @@ class QuantumApp(AppBase):
         executor = choose(dfk, self.executors, specification["device_id"], specification.get("session"))
         kwargs[PARAMETER] = specification
         kwargs |= {OPTION + name: value for name, value in options.items() if value is not None}
+        kwargs[OPTION + CALL] = uuid.uuid4().hex  # Parsl's retries keep it
         return dfk.submit(
             self.func if kwargs.get("walltime") is None else timeout(self.func, kwargs["walltime"]),
             app_args=args,
             executors=[executor.label],
             cache=self.cache,
-            ignore_for_cache=[*(self.ignore_for_cache or ()), PARAMETER] if self.cache else None,
+            ignore_for_cache=[*(self.ignore_for_cache or ()), PARAMETER, OPTION + CALL] if self.cache else None,
             app_kwargs=kwargs,
         )
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from qpu_executors import QPU, ConqureError, Entry
-from qpu_executors.errors import error_of_kind
+from qpu_executors.errors import about_device, error_of_kind
 
 from . import wire
 from .leases import Call, Demand, Leases, Order, Worker
@@ -264,12 +264,14 @@ class Broker:
     def _lost(self, worker: Worker) -> None:
         how = "" if self._stopping else self._how_it_died(worker)
         text = f"{worker.describe()} is gone; nobody knows whether the task ran. {how}".strip()
+        lost_qpu = worker.qpu
         with self._lock:
             entry, orders = self._leases.lost(worker, how)
         self._carry_out(orders)
         self._fail_stranded()
         if entry is not None:
-            self._fail_entry(entry, self._worker_lost(text))
+            error = self._worker_lost(text)
+            self._fail_entry(entry, about_device(error, lost_qpu.device_id) if lost_qpu else error)
 
     def _how_it_died(self, worker: Worker) -> str:
         """What the worker's block says about its end; its connection breaks a moment before that."""

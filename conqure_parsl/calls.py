@@ -13,8 +13,10 @@ from typing import Any
 
 from qpu_executors import NotOnQPU, QPUHandle, current_qpu
 from qpu_executors.apps import call_with, run_made
+from qpu_executors.records import ids_of_call
 
 OPTION = "quantum:"  # before their names
+CALL = "call"
 
 
 def returning_circuits(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,18 +44,19 @@ def taking_qpu(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def run_returned(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    options = _take_options(kwargs)
-    with _hint_at_imports(func):
-        made = func(*args, **kwargs)
-    return run_made(made, options)
+    call_id, options = _take_options(kwargs)
+    with ids_of_call(call_id):
+        with _hint_at_imports(func):
+            made = func(*args, **kwargs)
+        return run_made(made, options)
 
 
 def call_with_qpu(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    options = _take_options(kwargs)
+    call_id, options = _take_options(kwargs)
     held = current_qpu()
     if held is None:
         raise NotOnQPU(f"{func.__name__!r} takes a QPU and ran where there is none. Call it as a @quantum_app.")
-    with _hint_at_imports(func):
+    with ids_of_call(call_id), _hint_at_imports(func):
         return call_with(func, QPUHandle(held, **options), args, kwargs)
 
 
@@ -70,8 +73,9 @@ def _hint_at_imports(func: Callable[..., Any]) -> Iterator[None]:
         raise
 
 
-def _take_options(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _take_options(kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The id of the call, the same in all its tries, and its options."""
     names = [name for name in kwargs if name.startswith(OPTION)]
     options = {name.removeprefix(OPTION): kwargs.pop(name) for name in names}
     options.pop("device", None)  # for memoisation only: it has brought us here
-    return options
+    return options.pop(CALL, ""), options

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from qpu_executors import QPU, ConqureError, DeviceError, Entry, TaskQueue
+from qpu_executors.draining import serving
+from qpu_executors.errors import about_device
 
 AHEAD_S = 0.1  # a task is short if it takes less
 OPENING_TRIES = 3  # workers that die while they open a device, before we stop trying
@@ -92,8 +94,8 @@ class Leases:
     # What the submitter does
 
     def submit(self, entry: Entry, now: float) -> list[Order]:
-        """A new task; `UnknownDevice` if no QPU fits, or why those that fit cannot be opened."""
-        fitting = self.queue.fits(entry.device_id)
+        """A new task; `UnknownDevice` or `DeviceDrained` if no QPU takes it, or why those that fit cannot be opened."""
+        fitting = self.queue.accepts(entry)
         if self.broken and (why := self._why_broken(fitting)):
             raise why
         self.queue.push(entry, now)
@@ -146,6 +148,9 @@ class Leases:
         if worker.entry is not None and worker.quick and not self._unheld(worker) and (ahead := self._pop(worker)):
             worker.ahead = ahead
             orders.append((worker, ahead))
+        if self.queue.put_off:  # a QPU that was drained may be there again
+            self.queue.put_off = False
+            orders += self.wake_idle()
         return entry, orders
 
     def lost(self, worker: Worker, why: str) -> tuple[Entry | None, list[Order]]:
@@ -176,7 +181,8 @@ class Leases:
         running = Counter(worker.qpu.device_id for worker in self.workers if worker.qpu and worker.entry)
         waiting: Counter[str] = Counter()
         for entry in self.queue.sample(most):
-            names = [qpu.device_id for qpu in self.queue.fits(entry.device_id) if qpu.device_id not in self.broken]
+            fitting = serving(self.queue.fits(entry.device_id))
+            names = [qpu.device_id for qpu in fitting if qpu.device_id not in self.broken]
             if names:
                 loads = [(running[name] + waiting[name], name) for name in names]
                 _, chosen = min(loads, key=lambda each: (each[0] >= active.get(each[1], 0), each[0]))
@@ -290,4 +296,5 @@ class Leases:
         errors = [self.broken.get(qpu.device_id) for qpu in fitting]
         if errors[0] is None or not all(errors):
             return None
-        return type(errors[0])(str(errors[0]))  # a new one each time: a raised error collects tracebacks
+        why = type(errors[0])(str(errors[0]))  # a new one each time: a raised error collects tracebacks
+        return about_device(why, fitting[0].device_id, at_opening=True)

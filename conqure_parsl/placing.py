@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, cast
 from parsl.dataflow.dflow import DataFlowKernel
 
 from qpu_executors import QPU, NotOnQPU, Selector, select
+from qpu_executors.draining import accepting
 
 Labels = Sequence[str] | Literal["all"]
 
@@ -49,7 +50,7 @@ def choose(dfk: DataFlowKernel, labels: Labels, device_id: str, session: str | N
     """The executor for a task: of those that have a fitting QPU, the one with the least to do per slot.
 
     Raises:
-        UnknownDevice: none has one; the text lists what all of them have.
+        UnknownDevice: none has one; the text lists what all of them have. DeviceDrained: those that fit are drained.
     """
     candidates = qpu_executors(dfk, labels)
     selector = Selector.parse(device_id)
@@ -57,6 +58,10 @@ def choose(dfk: DataFlowKernel, labels: Labels, device_id: str, session: str | N
     if not fitting:
         where = ", ".join(repr(each.label) for each in candidates)
         select(device_id, [qpu for each in candidates for qpu in each.qpus], where=f"the executors {where}")
+    if session is None or session not in dfk.__dict__.get("_conqure_sessions", {}):
+        qpus = [qpu for each in fitting for qpu in each.qpus if selector.matches(qpu)]
+        open_to = accepting(device_id, qpus)
+        fitting = [each for each in fitting if any(qpu in open_to for qpu in each.qpus)]
     chosen = fitting[0] if len(fitting) == 1 else min(fitting, key=_load)
     if session is not None:
         return _home_of(dfk, session, device_id, chosen)

@@ -16,6 +16,7 @@ _HOME = {
     "Priority": "records",
     "QPU": "device",
     "Device": "device",
+    "RemoteDevice": "device",
     "Counts": "device",
     "Selector": "selector",
     "select": "selector",
@@ -30,6 +31,9 @@ _HOME = {
     "Entry": "task_queue",
     "TaskQueue": "task_queue",
     "QPUThreadPool": "threads",
+    "FailoverPool": "failover",
+    "Budget": "budget",
+    "Estimator": "estimating",
     "when_ready": "futures",
     "as_task": "translation",
     "Site": "site",
@@ -47,9 +51,12 @@ _HOME = {
     "NotOnQPU": "errors",
     "DeviceError": "errors",
     "DeviceBusy": "errors",
+    "DeviceDrained": "errors",
     "DeviceFault": "errors",
+    "RemoteFailed": "errors",
     "DeviceLost": "errors",
     "WorkerLost": "errors",
+    "BudgetExceeded": "errors",
     "SlurmError": "errors",
     "NoSlurm": "errors",
     "SlurmUnavailable": "errors",
@@ -90,13 +97,17 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from .budget import Budget as Budget
     from .device import QPU as QPU
     from .device import Counts as Counts
     from .device import Device as Device
+    from .device import RemoteDevice as RemoteDevice
     from .errors import AlreadyThere as AlreadyThere
     from .errors import BrokenDriver as BrokenDriver
+    from .errors import BudgetExceeded as BudgetExceeded
     from .errors import ConqureError as ConqureError
     from .errors import DeviceBusy as DeviceBusy
+    from .errors import DeviceDrained as DeviceDrained
     from .errors import DeviceError as DeviceError
     from .errors import DeviceFault as DeviceFault
     from .errors import DeviceLost as DeviceLost
@@ -110,6 +121,7 @@ if TYPE_CHECKING:
     from .errors import NotLoggedIn as NotLoggedIn
     from .errors import NotOnQPU as NotOnQPU
     from .errors import QueueUnavailable as QueueUnavailable
+    from .errors import RemoteFailed as RemoteFailed
     from .errors import ScriptFailed as ScriptFailed
     from .errors import ScriptsNotAllowed as ScriptsNotAllowed
     from .errors import SlurmError as SlurmError
@@ -130,6 +142,8 @@ if TYPE_CHECKING:
     from .errors import WorkLost as WorkLost
     from .errors import WorkNotDone as WorkNotDone
     from .errors import WorkTimeout as WorkTimeout
+    from .estimating import Estimator as Estimator
+    from .failover import FailoverPool as FailoverPool
     from .futures import when_ready as when_ready
     from .group import Group as Group
     from .records import Priority as Priority

@@ -27,6 +27,8 @@ class QPU:
         resource: what such a job asks Slurm for: a GRES for the whole QPU, or a licence for each slot.
         directives: further options of sbatch for such a job.
         expects: a variable that the job must have, ``NAME`` or ``NAME=WORD``.
+        failover: the QPUs that stand in for it while it is offline, also for tasks that name it (`failover`).
+        notice: the file that drains it while it is there (`draining`); empty where none can.
     """
 
     device_id: str
@@ -41,6 +43,8 @@ class QPU:
     resource: str = ""
     directives: tuple[str, ...] = ()
     expects: str = ""
+    failover: tuple[str, ...] = ()
+    notice: str = field(default="", compare=False, repr=False)
 
 
 @runtime_checkable
@@ -72,4 +76,36 @@ class Device(Protocol):
 
     def close(self) -> None:
         """Let go of the QPU; called once."""
+        ...
+
+
+@runtime_checkable
+class RemoteDevice(Device, Protocol):
+    """A machine that gives each thing it is asked to run a name, its *remote id*, such as a vendor's cloud does.
+
+    Each task is submitted once, and who tries again attaches to what runs: `submissions`, written once above this
+    protocol, sees to that. `execute` is not called.
+    """
+
+    def submit(
+        self, prepared: Any, parameter_values: Sequence[Sequence[float]], shots: int, seed: int | None, key: str
+    ) -> str:
+        """Hand all rows to the machine, and return the remote id at once.
+
+        ``key`` names the task; give it to the machine as a tag, or as its token against repetition, if it takes such:
+        then `find` can ask for it. What the machine ended without counts is submitted anew with another key.
+        """
+        ...
+
+    def fetch(self, remote_id: str, prepared: Any, n_rows: int) -> Sequence[Counts]:
+        """Wait for what this or another process submitted; counts as of `Device.execute`.
+
+        Raises:
+            RemoteFailed: it ended without counts (or another error, marked by `submissions.over`).
+            DeviceFault: the machine does not answer; what it runs may go on.
+        """
+        ...
+
+    def find(self, key: str) -> str:
+        """The remote id of what was submitted with this key; "" if there is none, or the machine can't be asked."""
         ...

@@ -7,7 +7,7 @@ task may succeed when it is tried again; retry handlers go by it).
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 
 class ConqureError(Exception):
@@ -78,6 +78,7 @@ class DeviceError(ConqureError, RuntimeError):
     """The device refused or failed."""
 
     kind = "device_error"
+    device_id: str = ""  # which, where that is known
 
 
 class DeviceBusy(DeviceError):
@@ -92,6 +93,19 @@ class DeviceFault(DeviceError):
 
     kind = "device_fault"
     transient = True
+
+
+class DeviceDrained(DeviceError):
+    """Every QPU that fits the task is drained: it takes nothing new until it is resumed."""
+
+    kind = "device_drained"
+    transient = True
+
+
+class RemoteFailed(DeviceFault):
+    """The machine ended the submission without counts; trying again submits anew."""
+
+    kind = "remote_failed"
 
 
 class DeviceLost(DeviceError):
@@ -242,6 +256,24 @@ class TooMany(ConqureError, RuntimeError):
 
     kind = "too_many"
     transient = True
+
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def about_device(error: _Error, device_id: str, *, at_opening: bool = False) -> _Error:
+    """Say which QPU an error is about, and whether it could not be opened; who knew that earlier knew better."""
+    if not getattr(error, "device_id", ""):
+        error.device_id = device_id  # type: ignore[attr-defined]
+        if at_opening:
+            error.at_opening = True  # type: ignore[attr-defined]
+    return error
+
+
+class BudgetExceeded(ConqureError, RuntimeError):
+    """The task would cost more than what is left of the budget."""
+
+    kind = "budget_exceeded"
 
 
 def _tree(root: type[ConqureError]) -> dict[str, type[ConqureError]]:

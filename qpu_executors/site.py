@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .device import QPU
+from .draining import notice_of
 from .errors import InvalidSite
 from .group import Group
 from .selector import select
@@ -165,16 +166,21 @@ def _read_text(path: Path) -> str:
 
 
 def _site_from(values: Mapping[str, Any], path: Path) -> Site:
-    engine = values.get("engine", {})
+    engine, name = values.get("engine", {}), values.get("name", path.stem)
+    groups = tuple(_groups_from(values))
+    shared = next((group.shared_folder for group in groups if group.shared), None)
     return Site(
-        name=values.get("name", path.stem),
-        qpus=tuple(_qpu_from(device_id, table, values.get("queue", {})) for device_id, table in values["qpu"].items()),
+        name=name,
+        qpus=tuple(
+            replace(_qpu_from(device_id, table, values.get("queue", {})), notice=notice_of(name, device_id, shared))
+            for device_id, table in values["qpu"].items()
+        ),
         description=values.get("description", ""),
         cpu_workers=values.get("cpu", {}).get("workers", 0),
         engine=engine.get("name", "threads"),
         qpu_mode=engine.get("qpu_mode", "workers"),
         path=path,
-        groups=tuple(_groups_from(values)),
+        groups=groups,
         queue=values.get("queue", {}),
     )
 
@@ -191,8 +197,11 @@ def _qpu_from(device_id: str, table: Mapping[str, Any], queue: Mapping[str, str]
         table = {**table, "options": known | table.get("options", {})}
     plain = ("slots", "max_shots", "reach", "group", "resource", "expects", "options")
     optional: dict[str, Any] = {key: table[key] for key in plain if key in table}
-    lists: dict[str, Any] = {key: tuple(table.get(key, ())) for key in ("tags", "directives")}
+    lists: dict[str, Any] = {key: tuple(table.get(key, ())) for key in ("tags", "directives", "failover")}
     return QPU(device_id, table["driver"], table["qubits"], **lists, **optional)
+
+
+_RARE = ("group", "resource", "directives", "expects", "failover")
 
 
 def _describe_qpu(qpu: QPU) -> dict[str, Any]:
@@ -205,4 +214,4 @@ def _describe_qpu(qpu: QPU) -> dict[str, Any]:
         "max_shots": qpu.max_shots,
         "reach": qpu.reach,
         "options": dict(qpu.options),
-    } | {name: value for name in ("group", "resource", "directives", "expects") if (value := getattr(qpu, name))}
+    } | {name: value for name in _RARE if (value := getattr(qpu, name))}

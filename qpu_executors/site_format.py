@@ -159,6 +159,12 @@ QPU_TABLE = Table(
             default="none",
             pattern=_VARIABLE,
         ),
+        "failover": Key(
+            "list of text",
+            "QPUs that stand in for it while it is offline, also for tasks that name it; each as large or larger",
+            default="none",
+            names=True,
+        ),
         "options": Key("table", "keyword arguments of the driver", default="none"),
     },
 )
@@ -287,6 +293,7 @@ def _misfits(values: Mapping[str, Any]) -> Iterator[Problem]:
         if reach in ("gres", "license") and "resource" not in qpu:
             example = "qpu:ion:1" if reach == "gres" else "qpu_cloud:1"
             yield path, f'is reached by {reach}, so it needs what a job asks for: resource = "{example}".'
+        yield from _misfit_stand_ins(name, qpu, values["qpu"])
         if reach == "local" and group is not None:
             yield (
                 (*path, "group"),
@@ -295,6 +302,17 @@ def _misfits(values: Mapping[str, Any]) -> Iterator[Problem]:
     for name, group in groups.items():
         if group.get("min_jobs", 0) > group.get("jobs", values.get("slurm", {}).get("jobs", 1)):
             yield ("group", name, "min_jobs"), "is more than 'jobs', the most there are."
+
+
+def _misfit_stand_ins(name: str, qpu: Mapping[str, Any], qpus: Mapping[str, Any]) -> Iterator[Problem]:
+    for stand_in in qpu.get("failover", ()):
+        path = ("qpu", name, "failover")
+        if stand_in not in qpus or stand_in == name:
+            others = [other for other in qpus if other != name]
+            hint, known = did_you_mean(stand_in, others), ", ".join(others) or "none"
+            yield path, f"names no other QPU of this file: {stand_in!r}.{hint} QPUs: {known}."
+        elif qpus[stand_in]["qubits"] < qpu["qubits"]:
+            yield path, f"names {stand_in!r}, which has fewer qubits than {name!r}; what fits here may not fit there."
 
 
 def did_you_mean(word: str, known: Mapping[str, object] | tuple[str, ...] | list[str]) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .device import QPU
+from .draining import accepting, drained, serving
 from .records import Priority
 from .selector import Selector, select
 
@@ -49,6 +50,7 @@ class TaskQueue:
 
     def __init__(self, qpus: Iterable[QPU], aging_s: float = AGING_S) -> None:
         self.qpus = {qpu.device_id: qpu for qpu in qpus}
+        self.put_off = False  # a drained device has left something that waits to others: see again when it may
         self._aging_s = aging_s
         self._order = itertools.count()
         self._entries: dict[Hashable, Entry] = {}
@@ -84,14 +86,21 @@ class TaskQueue:
         self._entries[entry.entry_id] = entry
         heapq.heappush(self._heaps[self._place(entry)], (entry.key, entry.entry_id))
 
-    def pop(self, device_id: str) -> Entry | None:
-        """Take the task that this device should run now, or ``None``."""
-        held_by = self._holds.get(device_id)
+    def pop(self, device_id: str, *, even_drained: bool = False) -> Entry | None:
+        """Take the task that this device should run now, or ``None``.
+
+        A drained device takes what was accepted before and fits no other one, and its sessions' tasks; with
+        ``even_drained`` it is asked as if it were not.
+        """
+        held_by, closed = self._holds.get(device_id), not even_drained and self.is_drained(device_id)
         best: list[tuple[tuple[float, int], Hashable]] | None = None
         for place in self._served.get(device_id, ()):
             if held_by is not None and place != _session_place(held_by):
                 continue
             heap = self._head(place)
+            if heap and closed and not self._serves(device_id, place):
+                self.put_off = True
+                continue
             if heap and (best is None or heap[0] < best[0]):
                 best = heap
         if best is None:
@@ -121,18 +130,33 @@ class TaskQueue:
             self._fitting[device_id] = select(device_id, self.qpus.values())
         return self._fitting[device_id]
 
+    def accepts(self, entry: Entry) -> list[QPU]:
+        """The QPUs here for a new task; `UnknownDevice` if none fits, `DeviceDrained` if those that do are drained."""
+        fitting = self.fits(entry.device_id)
+        return fitting if entry.session in self._sessions else accepting(entry.device_id, fitting)
+
+    def is_drained(self, device_id: str) -> bool:
+        """Whether this device takes nothing new."""
+        return device_id in self.qpus and drained(self.qpus[device_id]) is not None
+
     def open_session(self, session: str, device_id: str = "any", hold: bool = False) -> str:
         """Bind a session to the fitting device with the fewest sessions; returns that device's name."""
+        if session not in self._sessions:
+            accepting(device_id, self.fits(device_id))
+        bound = self._bind(session, device_id)
+        if hold:
+            self._holds.setdefault(bound, session)
+        return bound
+
+    def _bind(self, session: str, device_id: str) -> str:
         if session not in self._sessions:
             load = dict.fromkeys(self.qpus, 0)
             for bound in self._sessions.values():
                 load[bound] += 1
-            chosen = min(self.fits(device_id), key=lambda qpu: (qpu.device_id in self._holds, load[qpu.device_id]))
+            fitting = serving(self.fits(device_id))
+            chosen = min(fitting, key=lambda qpu: (qpu.device_id in self._holds, load[qpu.device_id]))
             self._sessions[session] = chosen.device_id
-        bound = self._sessions[session]
-        if hold:
-            self._holds.setdefault(bound, session)
-        return bound
+        return self._sessions[session]
 
     def has_session(self, device_id: str) -> bool:
         """Whether a session is bound to this device."""
@@ -147,9 +171,13 @@ class TaskQueue:
             del self._holds[bound]
         self._forget_if_empty(_session_place(session))
 
+    def _serves(self, device_id: str, place: str) -> bool:
+        """Whether a drained device runs what waits at a place."""
+        return place.startswith(_SESSION) or any(qpu.device_id == device_id for qpu in serving(self.fits(place)))
+
     def _place(self, entry: Entry) -> str:
         if entry.session is not None:
-            bound = self.open_session(entry.session, entry.device_id)
+            bound = self._bind(entry.session, entry.device_id)
             return self._heap_for(_session_place(entry.session), [bound])
         if entry.device_id not in self._heaps:
             self._heap_for(entry.device_id, [qpu.device_id for qpu in self.fits(entry.device_id)])
@@ -177,5 +205,8 @@ class TaskQueue:
                     places.remove(place)
 
 
+_SESSION = "session\0"  # can't begin a device_id
+
+
 def _session_place(session: str) -> str:
-    return f"session\0{session}"  # can't be a device_id
+    return f"{_SESSION}{session}"

@@ -62,7 +62,7 @@ class QPUThreadPool(Executor):
         return list(self._queue.qpus.values())
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As `concurrent.futures.Executor.submit`; `UnknownDevice` at once if no QPU of the pool fits the task."""
+        """As `concurrent.futures.Executor.submit`; `UnknownDevice` or `DeviceDrained` at once if no QPU takes it."""
         future = self.submit_to(fn, args, kwargs)
         if self._observers and fn is run and args and isinstance(args[0], QuantumTask):
             follow(self._observers, args[0], future, outcome)
@@ -88,7 +88,7 @@ class QPUThreadPool(Executor):
             priority or (task.priority if task else Priority.MEDIUM),
             session,
         )
-        self._queue.fits(entry.device_id)
+        self._queue.accepts(entry)
         future = _LendingFuture()
         if task is not None:  # the hot path: a task holds no futures
             self._enqueue(entry, _Call(future, fn, args, kwargs))
@@ -180,11 +180,17 @@ class QPUThreadPool(Executor):
 
     def release(self, slot: _Slot) -> None:
         """A slot is free: it gets the next task, or idles; after shutdown, when nothing can come, it ends."""
+        woken = []
         with self._lock:
             entry = self._queue.pop(slot.device_id)
             ended = entry is None and self._closed and not self._unready
             if entry is None and not ended:
                 self._idle[slot.device_id].append(slot)
+            if self._queue.put_off:  # a QPU that was drained may be there again
+                self._queue.put_off = False
+                woken = [pair for device_id in self._idle for pair in self._refill(device_id)]
+        for idle, next_ in woken:
+            idle.give(next_)
         if entry is not None:
             slot.give(entry)
         elif ended:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -36,7 +37,11 @@ LONG_FIRST = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "beside" not in config.option.markexpr:  # minutes of installing: a drill with a command of its own
+        beside = [item for item in items if item.get_closest_marker("beside")]
+        config.hook.pytest_deselected(items=beside)
+        items[:] = [item for item in items if item not in beside]
     rank = {str(REPOSITORY / "tests" / name): number for number, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
 
@@ -73,6 +78,7 @@ def _nobodys_own_site(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in [name for name in os.environ if name.startswith("CONQURE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / f"state-{uuid.uuid4().hex}"))
 
 
 @pytest.fixture

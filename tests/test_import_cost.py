@@ -40,7 +40,7 @@ def test_an_import_brings_only_what_it_is_about(module: str, without: set[str], 
         (["conqure", "--help"], ENGINES | SDKS | {"numpy", "sqlalchemy", "fastapi"}),
         (["openmpq-run", "-q", "true"], ENGINES | SDKS | {"sqlalchemy", "fastapi"}),
     ],
-    ids=" ".join,
+    ids=["conqure", "openmpq-run"],
 )
 def test_a_command_loads_only_what_it_needs(command: list[str], without: set[str]) -> None:
     program = Path(sys.executable).with_name(command[0])

@@ -42,6 +42,14 @@ def run(
     site: SiteOption = None,
     engine: EngineOption = None,
     top: Annotated[int, typer.Option(help="Show this many of the most frequent bit strings.", min=1)] = 16,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost; run nothing.")] = False,
+    budget_shots: Annotated[
+        int | None, typer.Option(min=1, help="Refuse to run if it needs more shots, rows included.", show_default=False)
+    ] = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Refuse to run if it needs more seconds of the QPU.", show_default=False),
+    ] = None,
     json: JSONOption = False,
 ) -> None:
     """Run a circuit and show its counts.
@@ -55,13 +63,18 @@ def run(
       conqure run ansatz.qasm --parameters 0.1,pi/2 --parameters 0.2,pi/2
       conqure run ansatz.qasm -p theta=0.1,phi=pi/2 --device tag:ion --seed 1
       conqure run bell.qasm --engine parsl --json
+      conqure run bell.qasm --device ion0 --shots 100000 --dry-run
+      conqure run bell.qasm --device ion0 --budget-shots 2000
     """
     from qpu_executors.site import Site
 
     loaded = Site.load(site)
     task = _task(circuit, parameters or [], shots=shots, device_id=device, seed=seed)
     task = task.replace(device_id=_choose(task, loaded).device_id)
-    result = _execute(task, engine, loaded)
+    if dry_run:
+        _estimate(circuit, task, loaded, json)
+        return
+    result = _execute(task, engine, loaded, budget_shots, budget_s)
     if json:
         import json as json_
 
@@ -74,14 +87,39 @@ def run(
         print_counts(counts, top)
 
 
-def _execute(task: QuantumTask, engine: str | None, site: Site) -> QuantumResult:
+def _estimate(circuit: str, task: QuantumTask, site: Site, json: bool) -> None:
+    """What the task would cost, by the times that its QPU's driver states."""
+    from qpu_executors.estimating import Estimator
+
+    with Estimator([site.qpu(task.device_id)]) as estimator:
+        seconds = estimator.seconds(task)
+    shots = task.shots * task.n_rows
+    if json:
+        print_json({"device_id": task.device_id, "circuits": task.n_rows, "shots": shots, "seconds": seconds})
+        return
+    rows = f" × {task.n_rows} rows" if task.n_rows > 1 else ""
+    typer.echo(
+        f"{circuit} on {task.device_id} ({site.qpu(task.device_id).driver}) of site {site.name}: nothing was run"
+    )
+    stated = "the driver states none" if seconds is None else f"about {seconds:.3g} s"
+    told = {"circuits": f"{task.n_rows:,}", "shots": f"{shots:,} ({task.shots:,}{rows})", "device time": stated}
+    for name, value in told.items():
+        typer.echo(f"{name:<12} {value}")
+
+
+def _execute(
+    task: QuantumTask, engine: str | None, site: Site, budget_shots: int | None, budget_s: float | None
+) -> QuantumResult:
+    from qpu_executors.budget import Budget
     from qpu_executors.running import run as run_task
 
     from ..engines import open_engine, quickest_engine
 
     alone = replace(site.only(task.device_id), cpu_workers=1)  # one circuit: start no more than it needs
     with open_engine(engine or quickest_engine(alone), alone) as opened:
-        result: QuantumResult = opened.qpus.submit(run_task, task).result()
+        budget = Budget(opened.qpus, shots=budget_shots, seconds=budget_s)
+        result: QuantumResult = budget.submit(run_task, task).result()
+        budget.close()
     return result
 
 
@@ -99,7 +137,9 @@ def _task(circuit: str, parameters: list[str], **settings: Any) -> QuantumTask:
 
 def _choose(task: QuantumTask, site: Site) -> QPU:
     """The first QPU of the site that the selector fits and the circuit fits on."""
-    fitting = site.select(task.device_id)
+    from qpu_executors.draining import accepting
+
+    fitting = accepting(task.device_id, site.select(task.device_id))
     if task.language != "gates" or not isinstance(task.program, str):
         return fitting[0]
     from qpu_executors.translation.gates import GateProgram

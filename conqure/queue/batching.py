@@ -3,6 +3,9 @@
 A pool or a machine has its price per task; rows are cheap. It is off unless a dispatcher is told how many rows a task
 may have (``batch``): works that share a task start and end together, so one that is canceled cannot be taken out, and
 their times are shares of a whole. The order is kept: only works that stand next to one another are joined.
+
+Works that were given out equally often are joined, no others: those that shared a task the last time share it again,
+without newcomers, so that it is the same task for the machine that may have it (`qpu_executors.submissions`).
 """
 
 from __future__ import annotations
@@ -66,5 +69,5 @@ def _alike(one: WorkRecord, other: WorkRecord) -> bool:
     return (
         one.format is other.format is WorkloadFormat.TASK
         and bool(one.program_id)
-        and (one.program_id, one.shots) == (other.program_id, other.shots)
+        and (one.program_id, one.shots, one.attempts) == (other.program_id, other.shots, other.attempts)
     )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 
 from qpu_executors.device import QPU
+from qpu_executors.draining import drained
 from qpu_executors.errors import InvalidTask
 from qpu_executors.selector import Selector
 
@@ -38,7 +39,7 @@ class Chooser:
         """One work, or one batch, for each of these QPUs, as far as there are any: work_id to QPU."""
         chosen: dict[str, QPU] = {}
         lines = self._store.lines()
-        for qpu in free:
+        for qpu in (qpu for qpu in free if drained(qpu) is None):
             for work in self._choose_for(qpu, [line for line in lines if fits(line, qpu)], chosen, now):
                 chosen[work.work_id] = qpu
         return chosen

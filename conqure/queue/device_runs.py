@@ -13,7 +13,7 @@ from qpu_executors.errors import ConqureError
 from qpu_executors.running import HeldDevice
 
 from .work import WorkRecord
-from .workloads import read_tasks, results_payload
+from .workloads import named_after_work, named_as_handed_in, read_tasks, results_payload
 
 TERM_S = 5.0  # between asking a run to end and ending it
 
@@ -89,10 +89,11 @@ class DriverRunner:
         device_id = self._held.qpu.device_id
         tasks = read_tasks(work.format, workload, device_id=device_id, priority=work.priority, work_id=work.work_id)
         results, canceled.run_s = [], 0.0
-        for task in tasks:
+        for position, task in enumerate(tasks):
             if canceled.reason is not None:
                 return b""
-            results.append(self._held.run(task))
+            result = self._held.run(named_after_work(task, work.work_id, position))
+            results.append(named_as_handed_in(result, task))
             canceled.run_s += results[-1].run_s
         return results_payload(work.format, results, workload)
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qpu_executors.device import QPU
-from qpu_executors.errors import ConqureError, DeviceLost, WorkCanceled
+from qpu_executors.errors import ConqureError, DeviceLost, RemoteFailed, WorkCanceled
 from qpu_executors.records import QuantumResult, QuantumTask
 from qpu_executors.running import run
 
 from . import batching
 from .outcome import Outcome
 from .work import WorkloadFormat, WorkRecord
-from .workloads import read_tasks, results_payload
+from .workloads import named_after_work, named_as_handed_in, read_tasks, results_payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,14 @@ class Ended:
 
 @dataclass(slots=True)
 class _Step:
-    """One task for the pool; ``parts`` are the tasks of works that share it, one each."""
+    """One task for the pool; ``parts`` are the tasks of works that share it, one each, as they were handed in."""
 
     task: QuantumTask
     parts: list[tuple[WorkRecord, QuantumTask]]
+
+    @classmethod
+    def alone(cls, work: WorkRecord, task: QuantumTask, position: int = 0) -> _Step:
+        return cls(named_after_work(task, work.work_id, position), [(work, task)])
 
 
 @dataclass(slots=True)
@@ -74,7 +78,8 @@ class Flight:
 
     def load(self, works: Sequence[tuple[WorkRecord, bytes]]) -> list[Ended]:
         """Take works with their workloads, and start; returns those that cannot be run at all."""
-        ended, loaded = [], []
+        ended: list[Ended] = []
+        steps: list[_Step] = []
         for work, workload in works:
             try:
                 tasks = read_tasks(
@@ -85,9 +90,9 @@ class Flight:
                 continue
             kept = workload if work.format is WorkloadFormat.DAX else b""
             self._underway[work.work_id] = _Underway(work, len(tasks), kept)
-            loaded += [(work, task) for task in tasks]
-        joined = batching.join([task for _, task in loaded]) if len(self._underway) > 1 else None
-        self._steps += [_Step(joined, loaded)] if joined else [_Step(part[1], [part]) for part in loaded]
+            steps += [_Step.alone(work, task, position) for position, task in enumerate(tasks)]
+        joined = batching.join([step.task for step in steps]) if len(self._underway) > 1 else None
+        self._steps += [_Step(joined, [part for step in steps for part in step.parts])] if joined else steps
         return ended + self.go_on()
 
     def go_on(self) -> list[Ended]:
@@ -124,11 +129,12 @@ class Flight:
             if not isinstance(result, QuantumResult):
                 raise DeviceLost(f"the pool answered with a {type(result).__name__} instead of a result.")
         except (Exception, CancelledError) as error:
-            if len(step.parts) > 1 and not isinstance(error, CancelledError):  # whose fault it is shows when alone
-                self._steps.extendleft(_Step(task, [(work, task)]) for work, task in reversed(step.parts))
+            if len(step.parts) > 1 and _is_over(error):  # whose fault it is shows when each is alone
+                self._steps.extendleft(_Step.alone(work, task) for work, task in reversed(step.parts))
                 return []
             return self._fail(step, error)
-        results = batching.split(result, [task for _, task in step.parts]) if len(step.parts) > 1 else [result]
+        tasks = [task for _, task in step.parts]
+        results = batching.split(result, tasks) if len(tasks) > 1 else [named_as_handed_in(result, tasks[0])]
         return [
             ended
             for (work, _), part in zip(step.parts, results, strict=True)
@@ -190,6 +196,13 @@ class Flight:
         underway = self._underway.pop(work_id)
         outcome = _outcome(underway.work, error, self.qpu.device_id)
         return Ended(underway.work, outcome, run_s=_run_s(underway.results))
+
+
+def _is_over(error: BaseException) -> bool:
+    """Whether a task that failed is no longer with its machine; else it must be tried again as the task that it is."""
+    if isinstance(error, CancelledError):
+        return False
+    return isinstance(error, RemoteFailed) or not getattr(error, "transient", False)
 
 
 def _run_s(results: Sequence[QuantumResult]) -> float:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from qpu_executors.device import Counts
-from qpu_executors.errors import ConqureError, InvalidSite, WorkCanceled, WorkTimeout, error_of_kind
+from qpu_executors.errors import (
+    ConqureError,
+    InvalidSite,
+    UnknownWork,
+    WorkCanceled,
+    WorkConflict,
+    WorkTimeout,
+    error_of_kind,
+)
 from qpu_executors.records import LANGUAGES, Priority, QuantumResult, QuantumTask
+from qpu_executors.submissions import over
 
 from .configuration import read_secret
 from .packing import Packed
@@ -22,10 +32,22 @@ from .work import WorkloadFormat, WorkRecord, WorkStatus
 LOOK_S = 20.0  # how long the queue may let a question for the status wait
 PATIENCE_S = 300.0  # how long the queue may be away before a task fails (with an error that engines try again)
 _PAUSE_S = 0.5
+_KEYS = uuid.uuid5(uuid.NAMESPACE_URL, "https://conqure/submissions")
+
+
+def work_id_of(key: str) -> str:
+    """The work_id of what is submitted with this key.
+
+    >>> work_id_of("conqure-7d793037a0760186574b0282f2f435e7")
+    '9e9a4aab-238a-5bec-8fcc-64dc319a3d85'
+    """
+    return str(uuid.uuid5(_KEYS, key))
 
 
 class QueueDevice:
     """Each task becomes a work of the other queue; this waits for its counts.
+
+    The work's id follows from the task: who tries the same task again finds the same work (`RemoteDevice`).
 
     The program passes through as it is: what the QPU there reads, this one reads. ``run_s`` of a result is the time on
     the QPU; how long the work waited there is ``queue_s`` in its ``metadata``, beside the ``work_id``.
@@ -90,18 +112,48 @@ class QueueDevice:
         seed: int | None,
     ) -> Sequence[Counts]:
         """See `Device.execute`. Raises what the work ended with there, `QueueUnavailable` and `WorkTimeout`."""
+        remote_id = self.submit(prepared, parameter_values, shots, seed, uuid.uuid4().hex)
+        return self.fetch(remote_id, prepared, len(parameter_values))
+
+    def submit(
+        self,
+        prepared: tuple[str | bytes, str],
+        parameter_values: Sequence[Sequence[float]],
+        shots: int,
+        seed: int | None,
+        key: str,
+    ) -> str:
+        """Make the work whose work_id follows from the key; if there is one, it is the same."""
         program, language = prepared
         task = QuantumTask(program, language, self._remote_id, shots, parameter_values, seed, self._priority)
         payload = Packed(task.to_json().encode(), WorkloadFormat.TASK, self._remote_id)
-        order = Order(payload, self._priority)  # with its work_id: a repeated request makes no second work
-        with self._waits_for(order.work_id):
-            work = self._patiently(self._queue.create, order)
-            self._check(self._wait(work))
-            found, _ = self._patiently(self._queue.results, work.work_id)
+        order = Order(payload, self._priority, work_id=work_id_of(key))
+        self._begin_waiting(order.work_id)  # from now on `close` cancels it
+        try:
+            with contextlib.suppress(WorkConflict):  # it has its workload, whose task was made at another time
+                self._patiently(self._queue.create, order)
+        except BaseException:
+            self._end_waiting(order.work_id)
+            raise
+        return order.work_id
+
+    def fetch(self, remote_id: str, prepared: Any, n_rows: int) -> Sequence[Counts]:
+        """See `RemoteDevice.fetch`. What the work ended with there may be any error of ours."""
+        with self._waits_for(remote_id):
+            self._check(self._wait(remote_id))
+            found, _ = self._patiently(self._queue.results, remote_id)
         result = QuantumResult.from_json(found)
-        about = {"work_id": work.work_id, "device_id": result.device_id, "queue_s": result.queue_s}
+        about = {"work_id": remote_id, "device_id": result.device_id, "queue_s": result.queue_s}
         self._local.metadata = result.metadata | about | {"run_s": result.run_s}
         return result.counts
+
+    def find(self, key: str) -> str:
+        """The work of this key, if it is there with its workload."""
+        try:
+            work = self._patiently(self._queue.look, work_id_of(key)).work
+        except UnknownWork:
+            return ""
+        return "" if work.status is WorkStatus.CREATED else str(work.work_id)
 
     def close(self) -> None:
         """Cancel the works that somebody here waits for, and let go of the connections."""
@@ -113,36 +165,45 @@ class QueueDevice:
 
     @contextlib.contextmanager
     def _waits_for(self, work_id: str) -> Iterator[None]:
-        with self._lock:
-            if self._is_closed:
-                raise WorkCanceled(f"device {self.device_id!r} is closed.")
-            self._waiting.add(work_id)
+        self._begin_waiting(work_id)
         try:
             yield
-        except BaseException as error:
-            if not isinstance(error, ConqureError) or isinstance(error, WorkTimeout):
-                self._cancel(work_id, "nobody waits for it any more")
+        except (KeyboardInterrupt, WorkTimeout) as error:  # not SystemExit: who ends a worker may start it again
+            self._cancel(work_id, "nobody waits for it any more")
+            over(error)
             raise
         finally:
-            with self._lock:
-                self._waiting.discard(work_id)
+            self._end_waiting(work_id)
 
-    def _wait(self, work: WorkRecord) -> WorkRecord:
+    def _begin_waiting(self, work_id: str) -> None:
+        with self._lock:
+            if self._is_closed:
+                raise over(WorkCanceled(f"device {self.device_id!r} is closed."))
+            self._waiting.add(work_id)
+
+    def _end_waiting(self, work_id: str) -> None:
+        with self._lock:
+            self._waiting.discard(work_id)
+
+    def _wait(self, work_id: str) -> WorkRecord:
         deadline = time.monotonic() + self._timeout_s if self._timeout_s else float("inf")
-        while not work.status.is_final:
+        seen: WorkStatus = WorkStatus.READY
+        while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise WorkTimeout(f"work {work.work_id} on {self._queue.where} was not done in {self._timeout_s:g} s.")
-            work = self._patiently(self._queue.look, work.work_id, min(LOOK_S, left), work.status).work
-        return work
+                raise WorkTimeout(f"work {work_id} on {self._queue.where} was not done in {self._timeout_s:g} s.")
+            work: WorkRecord = self._patiently(self._queue.look, work_id, min(LOOK_S, left), seen).work
+            if work.status.is_final:
+                return work
+            seen = work.status
 
     def _check(self, work: WorkRecord) -> None:
         if work.status is WorkStatus.DONE:
             return
         said = f"work {work.work_id} on {self._queue.where}: {work.error or 'no reason was given'}"
         if work.status is WorkStatus.CANCELED:
-            raise WorkCanceled(said)
-        raise error_of_kind(work.error_kind or "device_error", said)
+            raise over(WorkCanceled(said))
+        raise over(error_of_kind(work.error_kind or "device_error", said))
 
     def _cancel(self, work_id: str, reason: str) -> None:
         with contextlib.suppress(ConqureError):

@@ -14,6 +14,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from qpu_executors.errors import DeviceError, InvalidTask, InvalidWork, TooLarge
@@ -68,6 +69,19 @@ def read_tasks(
     program: str | bytes = _text(payload) if format is WorkloadFormat.DAX else payload
     shots = _dax_facts(program)["shots"] if isinstance(program, str) else 1
     return [QuantumTask(program, format.value, device_id, shots or 1, priority=priority, task_id=work_id)]
+
+
+def named_after_work(task: QuantumTask, work_id: str, position: int) -> QuantumTask:
+    """A task of a work under the name that it has each time the work is given out; so a machine that had it is asked.
+
+    Its own name will not do: whoever hands in the same task a second time wants a second sample.
+    """
+    return task.replace(task_id=f"{work_id}-{position}")
+
+
+def named_as_handed_in(result: QuantumResult, task: QuantumTask) -> QuantumResult:
+    """The result under the name that its task had in the workload."""
+    return replace(result, task_id=task.task_id)
 
 
 def results_payload(format: WorkloadFormat, results: Sequence[QuantumResult], workload: bytes = b"") -> bytes:

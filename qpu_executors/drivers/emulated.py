@@ -9,14 +9,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from ..device import QPU, Counts
 from ..errors import DeviceBusy, DeviceFault, InvalidSite
+from ..records import QuantumTask
 from ..registry import open_device
 from ..translation.gates import GateProgram
+
+
+@dataclass
+class Emulated:
+    """What the wrapped driver made of a program, and its number of qubits; 0 if only that driver can tell."""
+
+    inner: Any
+    n_qubits: int
 
 
 class EmulatedDevice:
@@ -56,30 +66,48 @@ class EmulatedDevice:
         self._failure_rate, self._faults = failure_rate, np.random.default_rng(failure_seed)
         self._busy = threading.Lock()
 
-    def prepare(self, program: str | bytes, language: str) -> tuple[Any, int]:
-        """What the wrapped driver makes of it, and its number of qubits; 0 if only that driver can tell."""
+    def prepare(self, program: str | bytes, language: str) -> Emulated:
+        """See `Device.prepare`; the wrapped driver does it."""
         n_qubits = GateProgram.parse(program).n_qubits if language == "gates" and isinstance(program, str) else 0
-        return self._inner.prepare(program, language), n_qubits
+        return Emulated(self._inner.prepare(program, language), n_qubits)
 
     def execute(
-        self, prepared: tuple[Any, int], parameter_values: Sequence[Sequence[float]], shots: int, seed: int | None
+        self, prepared: Emulated, parameter_values: Sequence[Sequence[float]], shots: int, seed: int | None
     ) -> Sequence[Counts]:
         """See `Device.execute`. Raises `DeviceBusy` if it is running something, `DeviceFault` as configured."""
         if not self._busy.acquire(blocking=False):
             raise DeviceBusy(f"device {self.device_id!r} runs one task at a time and was given two.")
         try:
             started = time.perf_counter()
-            counts = self._inner.execute(prepared[0], parameter_values, shots, seed)
-            seconds = self._job_s + len(parameter_values) * (self._row_s + shots * self._shot_s)
-            self._spend(started, seconds + self._load(prepared[1]))
+            counts = self._inner.execute(prepared.inner, parameter_values, shots, seed)
+            spent = self.spent(prepared, len(parameter_values), shots)
+            self._spend(started, sum(spent.values()))
+            self.metadata |= self.facts(prepared, spent)
             if self._failure_rate and self._faults.random() < self._failure_rate:
                 raise DeviceFault(f"device {self.device_id!r} had an emulated fault. Submit the task again.")
             return counts
         finally:
             self._busy.release()
 
+    def estimate(self, task: QuantumTask) -> float:
+        """Seconds that a task takes here; what a reload of the trap takes is not among them."""
+        return self._job_s + task.n_rows * (self._row_s + task.shots * self._shot_s)
+
     def close(self) -> None:
         self._inner.close()
+
+    def spent(self, prepared: Emulated, n_rows: int, shots: int) -> dict[str, float]:
+        """Seconds that a call takes, by what it takes them for; ``prepared`` is what `prepare` made."""
+        return {
+            "job": self._job_s,
+            "reload": self._load(prepared.n_qubits),
+            "rows": n_rows * self._row_s,
+            "shots": n_rows * shots * self._shot_s,
+        }
+
+    def facts(self, prepared: Emulated, spent: Mapping[str, float]) -> dict[str, Any]:
+        """What the result's metadata say beside the times."""
+        return {}
 
     def _load(self, n_qubits: int) -> float:
         """Have as many ions as the circuit has qubits; how long that takes."""

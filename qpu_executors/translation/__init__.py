@@ -13,7 +13,7 @@ from ..records import MAX_PROGRAM_BYTES, QuantumTask
 from .gates import GateProgram
 
 _READ = (
-    "a qiskit.QuantumCircuit, OpenQASM 2 or 3 text, a PennyLane tape (QuantumScript), "
+    "a circuit of Qiskit, Cirq, pytket or Braket, OpenQASM 2 or 3 text, a PennyLane tape (QuantumScript), "
     "a gates program as JSON text, the text of a DAX program, QPY bytes, or a QuantumTask"
 )
 _CACHED_SIZE = 2**20  # longer texts are read each time rather than kept
@@ -38,14 +38,16 @@ class Translation(NamedTuple):
     shots: int | None = None
 
 
-def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> QuantumTask:
+def as_task(circuit: Any, *, lift_angles: bool = True, stand_in: bool = False, **overrides: Any) -> QuantumTask:
     """A task that runs this circuit.
 
     Args:
-        circuit: a Qiskit `QuantumCircuit`, OpenQASM 2 or 3 text, a PennyLane tape, a gates program (JSON text), the
-            text of a DAX program, QPY bytes, or a `QuantumTask` (then only ``overrides`` apply).
+        circuit: a circuit of Qiskit, Cirq, pytket or Braket, OpenQASM 2 or 3 text, a PennyLane tape, a gates program
+            (JSON text), the text of a DAX program, QPY bytes, or a `QuantumTask` (then only ``overrides`` apply).
         lift_angles: take the angles out of a circuit without parameters, so that the next circuit of the same shape
             is the same program and is not compiled again. Multiples of π/4 stay.
+        stand_in: put one-qubit gates in place of those that entangle, for a machine that has none
+            (`stand_in.without_entanglement`); the counts are those of another circuit.
         overrides: fields of `QuantumTask`: shots, device_id, seed, priority, and ``parameter_values`` in radians:
             array-like of shape (n_parameters,) or (n_rows, n_parameters), or a mapping from names (or Qiskit's
             parameters and parameter vectors) to a value or to one value per row. ``None`` means the default.
@@ -57,6 +59,8 @@ def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> Quan
     >>> as_task(circuit, shots=1000, parameter_values={"theta": [0.1, 0.2]}).n_rows
     2
     """
+    if stand_in:
+        return _without_entanglement(as_task(circuit, lift_angles=lift_angles, **overrides))
     given = {name: value for name, value in overrides.items() if value is not None}
     values = given.pop("parameter_values", None)
     if isinstance(circuit, QuantumTask):
@@ -79,6 +83,17 @@ def as_task(circuit: Any, *, lift_angles: bool = True, **overrides: Any) -> Quan
     return task
 
 
+def _without_entanglement(task: QuantumTask) -> QuantumTask:
+    if task.language != "gates" or not isinstance(task.program, str):
+        raise InvalidTask(
+            f"a program in {task.language!r} has no stand-in without entanglement: that is made in 'gates'. "
+            "Give a circuit that 'gates' can express."
+        )
+    from .stand_in import without_entanglement
+
+    return task.replace(program=without_entanglement(GateProgram.parse(task.program)).dumps())
+
+
 def translate(circuit: Any, language: str | None = None, *, lift_angles: bool = True) -> Translation:
     """The program of a circuit, its language and its parameters; see `as_task`.
 
@@ -97,6 +112,18 @@ def translate(circuit: Any, language: str | None = None, *, lift_angles: bool = 
         from .pennylane import from_tape
 
         return from_tape(circuit, lift_angles=lift_angles)
+    if "cirq" in types and hasattr(circuit, "all_operations"):
+        from .cirq import from_circuit as from_cirq
+
+        return from_cirq(circuit, lift_angles=lift_angles)
+    if "pytket" in types and hasattr(circuit, "get_commands"):
+        from .pytket import from_circuit as from_pytket
+
+        return from_pytket(circuit, lift_angles=lift_angles)
+    if "braket" in types and (hasattr(circuit, "to_ir") or hasattr(circuit, "source")):
+        from .braket import from_circuit as from_braket
+
+        return from_braket(circuit, lift_angles=lift_angles)
     raise InvalidTask(f"{type(circuit).__module__}.{type(circuit).__name__} is no circuit. Give {_READ}.")
 
 

@@ -38,6 +38,54 @@ READ: dict[str, tuple[str, tuple[float, ...]]] = {
 
 
 @dataclass(frozen=True)
+class StoredValues:
+    """What the values are that a DAX program stores; enough to read its raw rows, whenever they come.
+
+    Attributes:
+        order: the k-th stored value of a shot is classical bit ``order[k]``.
+        registers: (name, size) of each classical register, in order.
+        shots: how often the program's loop runs.
+    """
+
+    order: tuple[int, ...]
+    registers: tuple[tuple[str, int], ...]
+    shots: int
+
+    @staticmethod
+    def of(text: str) -> StoredValues:
+        """Of a program's text: what its header says, or else what its calls do.
+
+        Raises:
+            InvalidTask: the text has no header, and cannot be read as a circuit.
+
+        >>> StoredValues.of(text).counts(numpy.load("raw-of-last-year.npy"))
+        {'0000': 14, '1111': 16}
+        """
+        from .dax_reader import stored_values
+
+        return stored_values(text)
+
+    @property
+    def n_values(self) -> int:
+        """How many values are stored in all."""
+        return self.shots * len(self.order)
+
+    def counts(self, raw: Any) -> dict[str, int]:
+        """Raw rows, in any shape, as counts: any value but zero is a 1; a bit written twice keeps the later value."""
+        values, width = [bool(value) for value in _flat(raw)], len(self.order)
+        if not values or len(values) % width:
+            raise InvalidTask(f"{len(values)} raw values are no whole number of shots with {width} values each.")
+        seen: Counter[int] = Counter()
+        for first in range(0, len(values), width):
+            bits = 0
+            for bit, value in zip(self.order, values[first : first + width], strict=True):
+                bits = bits | 1 << bit if value else bits & ~(1 << bit)
+            seen[bits] += 1
+        key = GateProgram(1, self.registers, (), ()).key
+        return {key(bits): times for bits, times in seen.items()}
+
+
+@dataclass(frozen=True)
 class DaxProgram:
     """What a DAX program does.
 
@@ -72,6 +120,13 @@ class DaxProgram:
 
         return read(text)
 
+    @staticmethod
+    def parse_rows(text: str) -> tuple[DaxProgram, ...]:
+        """Read a program with a data context for each row of parameter values, as `to_dax_rows` writes it."""
+        from .dax_reader import read_rows
+
+        return read_rows(text)
+
     def raw(self, counts: Mapping[str, int]) -> list[list[int]]:
         """Counts as the raw rows that a machine would give; the order of the shots is lost."""
         if len(set(self.order)) < len(self.order):
@@ -84,17 +139,12 @@ class DaxProgram:
         return rows
 
     def counts(self, raw: Any) -> dict[str, int]:
-        """Raw rows, in any shape, as counts: any value but zero is a 1; a bit written twice keeps the later value."""
-        values, width = [bool(value) for value in _flat(raw)], len(self.order)
-        if not values or len(values) % width:
-            raise InvalidTask(f"{len(values)} raw values are no whole number of shots with {width} values each.")
-        seen: Counter[int] = Counter()
-        for first in range(0, len(values), width):
-            bits = 0
-            for bit, value in zip(self.order, values[first : first + width], strict=True):
-                bits = bits | 1 << bit if value else bits & ~(1 << bit)
-            seen[bits] += 1
-        return {self.program.key(bits): times for bits, times in seen.items()}
+        """Raw rows, in any shape, as counts."""
+        return self.stored.counts(raw)
+
+    @property
+    def stored(self) -> StoredValues:
+        return StoredValues(self.order, self.program.registers, self.shots)
 
     def _shot(self, bits: str) -> list[list[int]]:
         values = iter([int(bits[-1 - bit]) for bit in self.order])
@@ -108,9 +158,10 @@ def to_program(text: str | bytes) -> tuple[str, str]:
     return DaxProgram.parse(text).program.dumps(), "gates"
 
 
-def header(order: Iterable[int], registers: Iterable[tuple[str, int]]) -> str:
-    """The comment that carries which classical bit each stored value is."""
-    return MARK + json.dumps({"bits": list(order), "registers": list(registers)}, separators=(",", ":"))
+def header(order: Iterable[int], registers: Iterable[tuple[str, int]], shots: int) -> str:
+    """The comment that carries which classical bit each stored value is. ARTIQ does not look at it."""
+    said = {"bits": list(order), "registers": list(registers), "shots": shots}
+    return MARK + json.dumps(said, separators=(",", ":"))
 
 
 def _flat(raw: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from ..errors import InvalidTask
 from ..records import MAX_SHOTS
-from .dax import MARK, READ, DaxProgram
+from .dax import MARK, READ, DaxProgram, StoredValues
 from .dax_syntax import (
     angle,
     class_of,
@@ -24,7 +24,7 @@ from .dax_syntax import (
     mistake,
     numbers_of,
     says_nothing,
-    shots_loop,
+    shots_loops,
     tree_of,
     whole,
 )
@@ -36,17 +36,43 @@ Names = dict[str, int]
 
 def read(text: str) -> DaxProgram:
     """See `DaxProgram.parse`."""
+    found = read_rows(text)
+    if len(found) > 1:
+        raise InvalidTask(f"a DAX program has one block 'with self.data_context', this text has {len(found)}.")
+    return found[0]
+
+
+def read_rows(text: str) -> tuple[DaxProgram, ...]:
+    """See `DaxProgram.parse_rows`."""
     try:
         program = class_of(tree_of(text))
-        loop, names = shots_loop(program), dict(numbers_of(program))
-        walk = _Walk(min(names.get("self._num_qubits", 0), MAX_QUBITS))
-        shots = _range(loop.iter, names)
-        if shots.start or shots.step != 1 or not 1 <= len(shots) <= MAX_SHOTS:
-            raise mistake(loop, f"the loop over the shots must be range(N), with N from 1 to {MAX_SHOTS:,}")
-        walk.block(loop.body, names)
+        names, said = dict(numbers_of(program)), header_of(text)
+        return tuple(_read(loop, names, said) for loop in shots_loops(program))
     except RecursionError:
         raise InvalidTask("the DAX program is nested too deeply.") from None
-    order, registers = _bits(header_of(text), [walk.measured[number] for number in walk.stored])
+
+
+def stored_values(text: str) -> StoredValues:
+    """See `StoredValues.of`."""
+    said = header_of(text)
+    if said is None or "shots" not in said:
+        return DaxProgram.parse(text).stored
+    order, registers = _said(said)
+    shots = said["shots"]
+    if type(shots) is not int or not 1 <= shots <= MAX_SHOTS or not order:
+        raise InvalidTask(f"the line {MARK!r} of the DAX program must say shots from 1 to {MAX_SHOTS:,}, and bits.")
+    return StoredValues(order, registers, shots)
+
+
+def _read(loop: ast.For, names: Names, said: dict[str, Any] | None) -> DaxProgram:
+    walk = _Walk(min(names.get("self._num_qubits", 0), MAX_QUBITS))
+    shots = _range(loop.iter, names)
+    if shots.start or shots.step != 1 or not 1 <= len(shots) <= MAX_SHOTS:
+        raise mistake(loop, f"the loop over the shots must be range(N), with N from 1 to {MAX_SHOTS:,}")
+    if said is not None and said.get("shots", len(shots)) != len(shots):
+        raise mistake(loop, f"the loop runs {len(shots)} times, the line {MARK!r} says {str(said['shots'])[:20]} shots")
+    walk.block(loop.body, names)
+    order, registers = _bits(said, [walk.measured[number] for number in walk.stored])
     used = max((qubit for op in walk.ops for qubit in op.qubits), default=0) + 1
     circuit = GateProgram(max(walk.n_qubits, used), registers, (), tuple(walk.with_bits(order)))
     return DaxProgram(GateProgram.parse(circuit.dumps()), len(shots), order, tuple(walk.stores))
@@ -198,12 +224,20 @@ def _bits(said: dict[str, Any] | None, qubits: list[int]) -> tuple[tuple[int, ..
         ranks = {qubit: rank for rank, qubit in enumerate(sorted(set(qubits)))}
         once = len(ranks) == len(qubits)
         return tuple(ranks[q] for q in qubits) if once else tuple(range(len(qubits))), (("c", len(qubits)),)
+    order, registers = _said(said)
+    if len(order) != len(qubits):
+        raise InvalidTask(f"the program stores {len(qubits)} values a shot, which its line {MARK!r} does not fit.")
+    return order, registers
+
+
+def _said(said: dict[str, Any]) -> tuple[tuple[int, ...], Registers]:
+    """Bits and registers of a header."""
     try:
         registers = tuple((str(name), int(size)) for name, size in said["registers"])
         order = tuple(map(int, said["bits"]))
     except (TypeError, ValueError):
         raise InvalidTask(f"bits and registers in the line {MARK!r} must be [bit, …] and [[name, size], …].") from None
     n_bits = sum(size for _, size in registers)
-    if len(order) != len(qubits) or any(not 0 <= bit < n_bits for bit in order):
-        raise InvalidTask(f"the program stores {len(qubits)} values a shot, which its line {MARK!r} does not fit.")
+    if n_bits > MAX_QUBITS or any(size < 0 for _, size in registers) or any(not 0 <= bit < n_bits for bit in order):
+        raise InvalidTask(f"the bits in the line {MARK!r} do not fit its registers, or these have over {MAX_QUBITS:,}.")
     return order, registers

@@ -49,14 +49,18 @@ def class_of(tree: ast.Module) -> ast.ClassDef:
     return found[0]
 
 
-def shots_loop(program: ast.ClassDef) -> ast.For:
-    """The loop over the shots, alone inside ``with self.data_context``."""
+def shots_loops(program: ast.ClassDef) -> list[ast.For]:
+    """The loops over the shots, each alone inside its ``with self.data_context``, from top to bottom."""
     found = [node for node in ast.walk(program) if isinstance(node, ast.With) and _is_context(node)]
-    if len(found) != 1:
-        raise InvalidTask(f"a DAX program has one block 'with self.data_context', this text has {len(found)}.")
-    inside = [part for part in found[0].body if not says_nothing(part)]
+    if not found:
+        raise InvalidTask("a DAX program has one block 'with self.data_context', this text has 0.")
+    return [_shots_loop(context) for context in sorted(found, key=lambda node: node.lineno)]
+
+
+def _shots_loop(context: ast.With) -> ast.For:
+    inside = [part for part in context.body if not says_nothing(part)]
     if len(inside) != 1 or not isinstance(inside[0], ast.For):
-        raise mistake(found[0], "inside 'with self.data_context' there must be one loop over the shots")
+        raise mistake(context, "inside 'with self.data_context' there must be one loop over the shots")
     return inside[0]
 
 
@@ -78,8 +82,10 @@ def header_of(text: str) -> dict[str, Any] | None:
         said = json.loads(line.removeprefix(MARK))
     except (ValueError, RecursionError):
         said = None
-    if not isinstance(said, dict) or set(said) != {"bits", "registers"}:
-        raise InvalidTask(f"the line {MARK!r} of the DAX program must be an object with bits and registers.")
+    if not isinstance(said, dict) or set(said) - {"shots"} != {"bits", "registers"}:
+        raise InvalidTask(
+            f"the line {MARK!r} of the DAX program must be an object with bits and registers (and shots)."
+        )
     return said
 
 

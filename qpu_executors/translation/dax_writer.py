@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 from ..errors import InvalidTask
 from ..records import MAX_SHOTS
-from .dax import READ, header
+from .dax import header
+from .dax_basis import BASIS, lower
+from .dax_layers import Call, Lane, layers
+from .dax_resources import Resources
+from .dax_syntax import MAX_BYTES
 from .gates import GateProgram, Op, bind
 
-_NAMES = {gate: name for name, (gate, fixed) in READ.items() if not fixed} | {"p": "rz", "u1": "rz"}
-_INDENT = " " * 16
+CLASS = "ConqureProgram"
+_INDENT, _DEEPER = " " * 16, " " * 4
 _TEMPLATE = '''\
 """Program written by CONQURE for a machine with DAX."""
 {header}
 from dax.program import *
 
 
-class ConqureProgram(DaxProgram, Experiment):
+class {name}(DaxProgram, Experiment):
     def build(self):
         self._num_iterations = {shots}
         self._num_qubits = {n_qubits}
@@ -32,104 +35,136 @@ class ConqureProgram(DaxProgram, Experiment):
     @kernel
     def _run(self):
         t0 = self.core.get_rtio_counter_mu()
-        self._circuit()
+{calls}
         self.core.wait_until_mu(now_mu())
         t1 = self.core.get_rtio_counter_mu()
         self.set_dataset("dt", self.core.mu_to_seconds(t1 - t0))
-
+{kernels}'''
+_KERNEL = """
     @kernel
-    def _circuit(self):
+    def {name}(self):
         with self.data_context:
             for _ in range(self._num_iterations):
                 self.core.reset()
                 self.q.prep_0_all()
 {body}
-'''
-
-_QUARTER = math.pi / 2
-Simple = tuple[str, tuple[int, ...], tuple[float, ...]]  # gate, which of its qubits, angles
-
-# Gates that DAX lacks, in gates that it has. Equal up to the global phase.
-_MADE_OF: dict[str, Callable[..., list[Simple]]] = {
-    "t": lambda: [("rz", (0,), (math.pi / 4,))],
-    "tdg": lambda: [("rz", (0,), (-math.pi / 4,))],
-    "u2": lambda phi, lam: _turn(_QUARTER, phi, lam),
-    "u": lambda theta, phi, lam: _turn(theta, phi, lam),
-    "u3": lambda theta, phi, lam: _turn(theta, phi, lam),
-    "swap": lambda: [("cx", (0, 1), ()), ("cx", (1, 0), ()), ("cx", (0, 1), ())],
-    "cy": lambda: [("sdg", (1,), ()), ("cx", (0, 1), ()), ("s", (1,), ())],
-    "rzz": lambda theta: [("cx", (0, 1), ()), ("rz", (1,), (theta,)), ("cx", (0, 1), ())],
-    "crz": lambda theta: _controlled_phase(theta, 0.0),
-    "cp": lambda theta: _controlled_phase(theta, theta / 2),
-    "cu1": lambda theta: _controlled_phase(theta, theta / 2),
-    "cs": lambda: _controlled_phase(_QUARTER, _QUARTER / 2),
-    "csdg": lambda: _controlled_phase(-_QUARTER, -_QUARTER / 2),
-}
+"""
 
 
-def to_dax(program: str, shots: int = 1024, row: Sequence[float] = ()) -> str:
+def to_dax(
+    program: str,
+    shots: int = 1024,
+    row: Sequence[float] = (),
+    *,
+    resources: Resources | None = None,
+    basis: frozenset[str] = BASIS,
+) -> str:
     """A `gates` program as the text of a DAX program.
 
     Args:
         row: a value for each parameter of the program, radians; DAX programs have none.
+        resources: what may go on at once; None writes one operation after the other.
+        basis: the gates that the machine has, by their DAX names.
 
     Raises:
-        InvalidTask: a gate has no counterpart in DAX; the text names it. Nothing is ever left out.
+        InvalidTask: the machine's gates cannot express one; the text names it. Nothing is ever left out.
 
     >>> print(to_dax(as_task(bell).program, shots=30))
     """
+    return to_dax_rows(program, shots, [row], resources=resources, basis=basis)
+
+
+def to_dax_rows(
+    program: str,
+    shots: int,
+    rows: Sequence[Sequence[float]],
+    *,
+    resources: Resources | None = None,
+    basis: frozenset[str] = BASIS,
+) -> str:
+    """As `to_dax`, for several rows of parameter values: one DAX program with a data context for each row, in order."""
     read = GateProgram.parse(program)
-    if len(row) != len(read.parameters):
-        raise InvalidTask(f"a DAX program has no parameters: give {len(read.parameters)} values, not {len(row)}.")
+    if any(len(row) != len(read.parameters) for row in rows):
+        given = next(len(row) for row in rows if len(row) != len(read.parameters))
+        raise InvalidTask(f"a DAX program has no parameters: give {len(read.parameters)} values, not {given}.")
     if not 1 <= shots <= MAX_SHOTS:
         raise InvalidTask(f"shots must be from 1 to {MAX_SHOTS:,}, not {shots!r}.")
-    together = sum(op.name == "measure" for op in read.ops) == 1
-    lines = [line for op in read.ops for line in _lines(op, row, together)]
-    order = [bit for op in read.ops for bit in op.bits]
+    names = ["_circuit"] if len(rows) == 1 else [f"_circuit_{number}" for number in range(len(rows))]
+    kernels: list[str] = []
+    order: tuple[int, ...] = ()
+    size = 0
+    for name, row in zip(names, rows, strict=True):
+        body, order = _body(read, row, resources, basis)
+        kernels.append(_KERNEL.format(name=name, body=body))
+        size += len(body)
+        if size > MAX_BYTES - 10_000:
+            raise InvalidTask(
+                f"the DAX program would be longer than {MAX_BYTES >> 20} MiB. Use fewer rows of parameter values in "
+                "one task, or a shorter circuit."
+            )
     return _TEMPLATE.format(
-        header=header(order, read.registers),
+        header=header(order, read.registers, shots),
+        name=CLASS,
         shots=shots,
         n_qubits=read.n_qubits,
-        body="\n".join(_INDENT + line for line in lines),
+        calls="\n".join(f"        self.{name}()" for name in names),
+        kernels="".join(kernels),
     )
 
 
-def _lines(op: Op, row: Sequence[float], together: bool) -> list[str]:
+def _body(
+    program: GateProgram, row: Sequence[float], resources: Resources | None, basis: frozenset[str]
+) -> tuple[str, tuple[int, ...]]:
+    """The lines of the loop over the shots, and the classical bit of each value that they store."""
+    calls = [call for op in program.ops for call in _calls(op, row, basis)]
+    measures = [op for op in program.ops if op.name == "measure"]
+    together = len(measures) == 1  # all calls of store_measurements must store the same number of values
+    lines: list[str] = []
+    order: list[int] = []
+    for line, measured in _written(calls, resources):
+        lines.append(line)
+        if not together:
+            lines += [f"self.q.store_measurements({list(call.qubits)})" for call in measured]
+            order += [bit for call in measured for bit in call.bits]
+    if together:
+        lines.append(f"self.q.store_measurements({list(measures[0].qubits)})")
+        order += measures[0].bits
+    return "\n".join(_INDENT + line for line in lines), tuple(order)
+
+
+def _written(calls: Sequence[Call], resources: Resources | None) -> Iterator[tuple[str, list[Call]]]:
+    """Lines, each with the measurements that are over after it."""
+    if resources is None:
+        for call in calls:
+            yield call.text, [call] if call.name == "m_z" else []
+        return
+    for lanes in layers(calls, resources):
+        *lines, last = _layer(lanes)
+        for line in lines:
+            yield line, []
+        yield last, [lane.calls[-1] for lane in lanes if lane.calls[-1].name == "m_z"]
+
+
+def _layer(lanes: Sequence[Lane]) -> list[str]:
+    if len(lanes) == 1:
+        return [call.text for call in lanes[0].calls]
+    lines = ["with parallel:"]
+    for lane in lanes:
+        lines.append(f"{_DEEPER}with sequential:")
+        lines += [_DEEPER * 2 + call.text for call in lane.calls]
+    return lines
+
+
+def _calls(op: Op, row: Sequence[float], basis: frozenset[str]) -> Iterator[Call]:
     if op.name == "measure":
-        return _measure(op.qubits, together)
-    if op.name == "barrier":  # it holds back a compiler that moves gates; DAX keeps their order as it is
-        return [f"# barrier {', '.join(map(str, op.qubits))}"]
-    if op.name == "reset":
-        return [f"self.q.prep_0({qubit})" for qubit in op.qubits]
-    angles = [bind(angle, row) for angle in op.angles]
-    if op.name in _NAMES:
-        return [_call(_NAMES[op.name], angles, op.qubits)]
-    if op.name not in _MADE_OF:
-        basis = "['id', 'x', 'y', 'z', 'h', 'rx', 'ry', 'rz', 'rxx', 'cx', 'cz']"
-        raise InvalidTask(
-            f"DAX has no gate {op.name!r}. Take the circuit apart first: qiskit.transpile(circuit, basis_gates={basis})"
-        )
-    simple = _MADE_OF[op.name](*angles)
-    return [_call(_NAMES[name], turned, [op.qubits[place] for place in places]) for name, places, turned in simple]
-
-
-def _measure(qubits: Sequence[int], together: bool) -> list[str]:
-    """All calls of ``store_measurements`` of a program must store the same number of values."""
-    groups = [list(qubits)] if together else [[qubit] for qubit in qubits]
-    stores = [f"self.q.store_measurements({group})" for group in groups]
-    return [*(f"self.q.m_z({qubit})" for qubit in qubits), *stores]
-
-
-def _call(name: str, angles: Sequence[float], qubits: Sequence[int]) -> str:
-    return f"self.q.{name}({', '.join([*map(repr, angles), *map(str, qubits)])})"
-
-
-def _turn(theta: float, phi: float, lam: float) -> list[Simple]:
-    return [("rz", (0,), (lam,)), ("ry", (0,), (theta,)), ("rz", (0,), (phi,))]
-
-
-def _controlled_phase(theta: float, kick: float) -> list[Simple]:
-    """A controlled RZ; with ``kick`` = theta / 2 on the control, a controlled phase."""
-    kicks: list[Simple] = [("rz", (0,), (kick,))] if kick else []
-    halves: list[Simple] = [("rz", (1,), (theta / 2,)), ("cx", (0, 1), ()), ("rz", (1,), (-theta / 2,))]
-    return [*kicks, *halves, ("cx", (0, 1), ())]
+        for qubit, bit in zip(op.qubits, op.bits, strict=True):
+            yield Call(f"self.q.m_z({qubit})", "m_z", (qubit,), (bit,))
+    elif op.name == "barrier":  # it holds back a compiler that moves gates, such as `layers`; DAX itself moves none
+        if op.qubits:
+            yield Call(f"# barrier {', '.join(map(str, op.qubits))}", "", op.qubits)
+    elif op.name == "reset":
+        for qubit in op.qubits:
+            yield Call(f"self.q.prep_0({qubit})", "prep_0", (qubit,))
+    else:
+        for name, qubits, angles in lower(op.name, op.qubits, [bind(angle, row) for angle in op.angles], basis):
+            yield Call(f"self.q.{name}({', '.join([*map(repr, angles), *map(str, qubits)])})", name, qubits)

@@ -211,7 +211,7 @@ def _bits(circuit: QuantumCircuit) -> tuple[list[list[Any]], list[int]]:
     loose = [bit for bit in circuit.clbits if bit not in place]
     if loose:
         registers.append(["loose", len(loose)])
-        place.update((bit, len(place) + number) for number, bit in enumerate(loose))
+        place |= {bit: number for number, bit in enumerate(loose, len(place))}
     return registers, [place[bit] for bit in circuit.clbits]
 
 

@@ -100,9 +100,9 @@ def test_a_file_with_mistakes_is_exit_code_2_with_all_of_them(conqure, folder, c
 
 def test_devices_are_listed(conqure):
     assert conqure("devices", "--site", "./lab.toml").out == (
-        "DEVICE  DRIVER       QUBITS  SLOTS  REACH  TAGS\n"
-        "sv0     statevector       5      1  local  fast\n"
-        "sv1     statevector       9      1  local\n"
+        "DEVICE  DRIVER       QUBITS  SLOTS  REACH  STATE      TAGS\n"
+        "sv0     statevector       5      1  local  installed  fast\n"
+        "sv1     statevector       9      1  local  installed\n"
     )
 
 
@@ -118,7 +118,7 @@ def test_devices_say_which_driver_is_not_installed(conqure, folder):
     (folder / "odd.toml").write_text('[qpu.x]\ndriver = "elsewhere"\nqubits = 2\n')
     done = conqure("devices", "-s", "odd.toml")
     assert done.code == 0
-    assert done.err == "Driver 'elsewhere' is not installed; 'conqure doctor' lists those that are.\n"
+    assert done.err.startswith("x is missing: driver 'elsewhere' is not installed.\n")
     assert conqure("devices", "-s", "odd.toml", "--json").json[0]["driver_installed"] is False
 
 

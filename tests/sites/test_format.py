@@ -36,7 +36,7 @@ threads = 1
 """
 
 
-QPU_KEYS = "directives, driver, expects, group, max_shots, options, qubits, reach, resource, slots, tags"
+QPU_KEYS = "directives, driver, expects, failover, group, max_shots, options, qubits, reach, resource, slots, tags"
 
 CLUSTER = """
 [slurm]

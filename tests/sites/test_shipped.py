@@ -26,7 +26,7 @@ def test_every_shipped_site_is_valid_and_described(name: str) -> None:
     assert f"\n### {name}\n" in PAGE
 
 
-@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "remote_queue"])
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in ("remote_queue", "vendors")])
 def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for qpu in Site.load(name).qpus:
         if qpu.group:  # as if this were its job
@@ -38,6 +38,14 @@ def test_every_qpu_of_a_shipped_site_runs_a_circuit(name: str, monkeypatch: pyte
         held.close()
         assert sum(counts.values()) == 200
         assert counts["00"] + counts["11"] > 150
+
+
+@pytest.mark.parametrize("device_id", ["ibm_fake", "braket_local"])
+def test_what_the_vendors_offer_without_an_account_runs_a_circuit(device_id: str) -> None:
+    held = HeldDevice(Site.load("vendors").qpu(device_id))
+    (counts,) = held.run(QuantumTask(BELL, shots=200)).counts
+    held.close()
+    assert counts["00"] + counts["11"] > 150
 
 
 def test_the_remote_queue_says_once_where_it_is_and_wants_a_token_for_it() -> None:

@@ -12,36 +12,10 @@ from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 
 from qpu_executors import QPU, InvalidTask, as_task
 from qpu_executors.running import HeldDevice
-from qpu_executors.translation.dax import DaxProgram, to_program
-from qpu_executors.translation.dax_writer import to_dax
+from qpu_executors.testing import ROTATION
+from qpu_executors.translation.dax import DaxProgram, StoredValues, to_program
+from qpu_executors.translation.dax_writer import to_dax, to_dax_rows
 from qpu_executors.translation.gates import GATES, GateProgram
-
-CLIFFORD_AND_MORE = [
-    *[
-        "id",
-        "x",
-        "y",
-        "z",
-        "h",
-        "s",
-        "sdg",
-        "t",
-        "tdg",
-        "sx",
-        "sxdg",
-        "p",
-        "rx",
-        "ry",
-        "rz",
-        "u1",
-        "u2",
-        "r",
-        "u",
-        "u3",
-    ],
-    *["cx", "cy", "cz", "cs", "csdg", "swap", "cp", "cu1", "crz", "rxx", "rzz"],
-]
-
 
 READ_0 = ("self.q.m_z(0)", "self.q.store_measurements([0])")
 
@@ -96,7 +70,7 @@ def test_the_text_is_python_with_parameters_before_qubits() -> None:
         assert line in text
 
 
-@pytest.mark.parametrize("gate", CLIFFORD_AND_MORE)
+@pytest.mark.parametrize("gate", [gate for gate, (n_qubits, _) in GATES.items() if n_qubits < 3])
 def test_every_gate_that_is_written_does_the_same(gate: str) -> None:
     n_qubits, n_angles = GATES[gate]
     op = [gate, list(range(n_qubits)), [0.3 + 0.4 * i for i in range(n_angles)]]
@@ -115,9 +89,9 @@ def test_every_gate_that_is_written_does_the_same(gate: str) -> None:
     assert abs(numpy.vdot(*states)) == pytest.approx(1.0)
 
 
-def test_a_gate_without_a_counterpart_is_refused_by_name_and_never_left_out() -> None:
-    with pytest.raises(InvalidTask, match="DAX has no gate 'ccx'.*transpile"):
-        to_dax(program(["ccx", [0, 1, 2]], n=3), 10)
+def test_a_gate_that_the_machine_cannot_do_is_refused_by_name_and_never_left_out() -> None:
+    with pytest.raises(InvalidTask, match="no way to do gate 'cnot': it has rx, rz"):
+        to_dax(program(["h", [0]], ["cx", [0, 1]], n=2), 10, basis=frozenset({"rx", "rz"}))
 
 
 def test_parameters_are_bound_to_the_row() -> None:
@@ -250,6 +224,56 @@ def test_what_could_change_the_circuit_is_refused_with_its_line(line: str, messa
 def test_texts_that_are_no_such_program_are_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidTask, match=message):
         DaxProgram.parse(text)
+
+
+def test_rows_become_one_program_with_a_data_context_for_each() -> None:
+    text = to_dax_rows(ROTATION, 20, [[0.1], [0.2], [0.3]])
+    read = DaxProgram.parse_rows(text)
+    assert [one.program.ops[0].angles for one in read] == [(0.1,), (0.2,), (0.3,)]
+    assert {(one.shots, one.order) for one in read} == {(20, (0,))}
+    assert [line.strip() for line in text.splitlines() if "_circuit_" in line and "def" not in line] == [
+        "self._circuit_0()",
+        "self._circuit_1()",
+        "self._circuit_2()",
+    ]
+    with pytest.raises(InvalidTask, match="one block 'with self.data_context', this text has 3"):
+        DaxProgram.parse(text)
+    with pytest.raises(InvalidTask, match="give 1 values, not 2"):
+        to_dax_rows(ROTATION, 20, [[0.1], [0.2, 0.3]])
+    with pytest.raises(InvalidTask, match="fewer rows"):
+        to_dax_rows(ROTATION, 20, [[0.1]] * 40_000)
+
+
+def test_the_header_alone_says_what_values_are_and_how_many() -> None:
+    circuit = QuantumCircuit(QuantumRegister(2, "q"), ClassicalRegister(1, "a"), ClassicalRegister(1, "b"))
+    circuit.measure([0, 1], [1, 0])
+    text = to_dax(as_task(circuit).program, 3)
+    header = next(line for line in text.splitlines() if line.startswith("# conqure"))
+    stored = StoredValues.of(f"{header}\nwhatever a machine may read")
+    assert stored == DaxProgram.parse(text).stored == StoredValues((1, 0), (("a", 1), ("b", 1)), 3)
+    assert stored.n_values == 6
+    assert stored.counts([[0, 1], [0, 1], [1, 0]]) == {"0 1": 2, "1 0": 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ('{"bits":[0],"registers":[["c",1]],"shots":11}', "loop runs 10 times.*11 shots"),
+        ('{"bits":[0],"registers":[["c",1]],"shots":10,"more":1}', "bits and registers"),
+        ('{"bits":[0],"registers":[["c",-1],["d",2]],"shots":10}', "do not fit"),
+        ('{"bits":[0],"registers":[["c",20000]],"shots":10}', "do not fit"),
+        ('{"bits":[0],"registers":7,"shots":10}', r"must be \[bit"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_program_is_refused(header: str, message: str) -> None:
+    with pytest.raises(InvalidTask, match=message):
+        DaxProgram.parse(body(*READ_0, header=f"# conqure: {header}"))
+
+
+@pytest.mark.parametrize("shots", ["0", "-1", '"10"', "1.5", "10000000000"])
+def test_a_header_alone_must_say_a_number_of_shots(shots: str) -> None:
+    with pytest.raises(InvalidTask, match="must say shots from 1"):
+        StoredValues.of(f'# conqure: {{"bits":[0],"registers":[["c",1]],"shots":{shots}}}')
 
 
 def test_a_device_that_speaks_dax_gets_the_text_as_it_is() -> None:

@@ -162,6 +162,15 @@ def test_registers_stay_apart_and_loose_bits_come_last():
     assert probabilities(found.program) == {"1 0 01": 1.0}
 
 
+def test_several_loose_bits_follow_each_other():
+    circuit = QuantumCircuit([*QuantumRegister(3)], [Clbit(), Clbit(), Clbit()])
+    circuit.x([0, 2])
+    circuit.measure([0, 1, 2], [0, 1, 2])
+    program = GateProgram.parse(from_circuit(circuit).program)
+    assert program.registers == (("loose", 3),)
+    assert sorted(bit for op in program.ops for bit in op.bits) == [0, 1, 2]
+
+
 def test_registers_that_share_a_bit_are_refused():
     register = ClassicalRegister(2, "a")
     circuit = QuantumCircuit(QuantumRegister(1), register, ClassicalRegister(name="again", bits=register[:1]))

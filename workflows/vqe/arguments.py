@@ -64,5 +64,15 @@ Out = Annotated[
 Resume = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Go on with the run in this folder.", show_default=False)
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost, at most; run nothing.")]
+BudgetShots = Annotated[
+    int | None, typer.Option(min=1, help="Give up before more shots than this are submitted.", show_default=False)
+]
+BudgetSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--budget-s", min=0.0, help="Give up before QPUs are busy for longer, in seconds.", show_default=False
+    ),
+]
 Plot = Annotated[bool, typer.Option("--plot/--no-plot", help="Draw convergence.png and timeline.png.")]
 JSON = Annotated[bool, typer.Option("--json", help="Print the result as JSON for scripts.")]

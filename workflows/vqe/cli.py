@@ -13,13 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
-from qpu_executors import Priority
+from qpu_executors import QPU, Budget, Priority
 
 from .arguments import (
     JSON,
     Ansatz,
     Batch,
+    BudgetSeconds,
+    BudgetShots,
     Device,
+    DryRun,
     Engine,
     Exact,
     FinalShots,
@@ -47,7 +50,7 @@ app = typer.Typer(
 
 # What a resumed run takes from its folder, unless it is given again.
 _SURROUNDINGS = ("engine", "site", "device", "priority")
-_FREE = {*_SURROUNDINGS, "exact", "plot", "json", "resume"}
+_FREE = {*_SURROUNDINGS, "exact", "plot", "json", "resume", "dry_run", "budget_shots", "budget_s"}
 
 
 @app.command()
@@ -74,6 +77,9 @@ def maxcut(
     exact: Exact = True,
     out: Out = None,
     resume: Resume = None,
+    dry_run: DryRun = False,
+    budget_shots: BudgetShots = None,
+    budget_s: BudgetSeconds = None,
     plot: Plot = False,
     json: JSON = False,
 ) -> None:
@@ -90,6 +96,8 @@ def maxcut(
       conqure vqe maxcut my.edges --optimizer spsa --ansatz qaoa --layers 3
       conqure vqe maxcut graph.json --device 'tag:ion,qubits>=7' --out runs/mine
       conqure vqe maxcut --resume runs/mine
+      conqure vqe maxcut petersen --device ion0 --dry-run
+      conqure vqe maxcut petersen --device ion0 --budget-shots 100000
     """
 
     def problem() -> Any:
@@ -130,6 +138,9 @@ def molecule(
     exact: Exact = True,
     out: Out = None,
     resume: Resume = None,
+    dry_run: DryRun = False,
+    budget_shots: BudgetShots = None,
+    budget_s: BudgetSeconds = None,
     plot: Plot = False,
     json: JSON = False,
 ) -> None:
@@ -217,14 +228,21 @@ def _go(
     n_qubits = arguments["problem"].hamiltonian.n_qubits
     device = f"qubits>={n_qubits}" if surroundings["device"] == "any" else surroundings["device"]
     chosen = site.select(device)
+    if given["dry_run"]:
+        _estimate(arguments, device, chosen, given["json"])
+        return
     about = {"surroundings": surroundings, "site": site.describe(), "site_text": _text(site.path)}
     _say(f"{arguments['problem'].name} on {', '.join(q.device_id for q in chosen)}; run folder {path}")
     try:
-        with _ended_like_ctrl_c(), conqure.open_engine(surroundings["engine"], site) as engine:
+        with (
+            _ended_like_ctrl_c(),
+            conqure.open_engine(surroundings["engine"], site) as engine,
+            _within_budget(engine.qpus, given) as qpus,
+        ):
             result = solve(
                 **arguments,
                 **folder,
-                qpus=engine.qpus,
+                qpus=qpus,
                 cpus=engine.cpus,
                 device_id=device,
                 priority=surroundings["priority"],
@@ -241,6 +259,37 @@ def _go(
             _say(f"\n{stopped}. What was measured is kept. Go on with:\n  conqure vqe {command} --resume {path}")
         raise
     _show(result, path, given)
+
+
+@contextlib.contextmanager
+def _within_budget(pool: Any, given: dict[str, Any]) -> Iterator[Any]:
+    """The pool, which takes no more than the options say, if they do."""
+    if given["budget_shots"] is None and given["budget_s"] is None:
+        yield pool
+        return
+    budget = Budget(pool, shots=given["budget_shots"], seconds=given["budget_s"])
+    try:
+        yield budget
+    finally:
+        used = budget.used + budget.reserved
+        budget.close()
+        _say(f"of the budget: {used.shots:,} shots, {used.seconds:.3g} s of QPUs")
+
+
+def _estimate(arguments: dict[str, Any], device_id: str, qpus: list[QPU], json: bool) -> None:
+    """What the run would cost at most, by the times that the drivers state."""
+    from .costs import costs
+
+    shown = costs(arguments, device_id, qpus)
+    if json:
+        typer.echo(jsonlib.dumps(shown, indent=2))
+        return
+    print(f"{arguments['problem'].name} on {', '.join(qpu.device_id for qpu in qpus)}: nothing was run; at most")
+    print(f"{'circuits':<12} {shown['circuits']:,}")
+    print(f"{'shots':<12} {shown['shots']:,}")
+    seconds = shown["seconds"]
+    stated = "the drivers state none" if seconds is None else f"about {seconds:,.3g} s, on {len(qpus)} QPU(s)"
+    print(f"{'device time':<12} {stated}")
 
 
 def _classical_workers(engine: Any) -> int:

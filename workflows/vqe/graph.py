@@ -125,8 +125,8 @@ class TaskGraph:
     def _submit(self, chain: Chain, number: int) -> Future[QuantumResult]:
         chain.attempts[number] = attempt = chain.attempts.get(number, 0) + 1
         task = chain.tasks[number]
-        if attempt > 1:
-            task = task.replace(task_id=f"{task.task_id}-{attempt}", created_at=time.time())
+        if attempt > 1:  # under its id: what a lost attempt has submitted to a machine is found there
+            task = task.replace(created_at=time.time())
         future: Future[QuantumResult] = self.qpus.submit(run, task)
         self._awaited += 1
         chain.unseen += 1

@@ -6,9 +6,10 @@ import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +33,8 @@ class Plan:
         shots, final_shots: repetitions of each circuit of the search, and of the final state's.
         seed: everything random in the run follows from it.
         batched: the points of one ask are the rows of one task per group, instead of a task for every circuit.
+        run_id: of this run and those that go on with it; its circuits are named after it, so that what a run that died
+            has submitted to a machine is found there.
     """
 
     problem: Problem
@@ -44,6 +47,7 @@ class Plan:
     device_id: str = "any"
     priority: str = "MEDIUM"
     batched: bool = False
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -86,6 +90,7 @@ class Plan:
             parameter_values=points,
             seed=int(seeds.generate_state(1)[0]),
             priority=self.priority,
+            task_id=f"{self.run_id}-{start}-{evaluation}-{group}",
         )
 
 

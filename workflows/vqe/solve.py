@@ -93,11 +93,13 @@ def solve(
     device_id = f"qubits>={ansatz.n_qubits}" if device_id == "any" else device_id
     final_shots = final_shots or max(shots, FINAL_SHOTS)
     plan = Plan(problem, ansatz, optimizer, starts, shots, final_shots, seed, device_id, priority, batched)
+    if folder is not None and "run_id" in folder.run:
+        plan = replace(plan, run_id=folder.run["run_id"])
     identity = describe(plan)
     if folder is not None:
         _check_same(folder, identity)
     elif out is not None:
-        folder = RunFolder.create(out, _run_values(identity, about))
+        folder = RunFolder.create(out, _run_values(plan.run_id, identity, about))
     try:
         graph = TaskGraph(plan, qpus, cpus, folder, progress or Silent(), why)
         result = _solve(graph, identity, exact, n_qpus, n_cpus)
@@ -171,8 +173,9 @@ def _compared(plan: Plan, starts: list[Start]) -> list[Start]:
     return [replace(start, noiseless=energy(device.statevector(program, start.parameters))) for start in starts]
 
 
-def _run_values(identity: Mapping[str, Any], about: Mapping[str, Any] | None) -> dict[str, Any]:
+def _run_values(run_id: str, identity: Mapping[str, Any], about: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
+        "run_id": run_id,
         "identity": dict(identity),
         "created_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,

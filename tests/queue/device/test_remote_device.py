@@ -1,6 +1,8 @@
 """The driver `queue`: a QPU of another laboratory's queue as a QPU of this site."""
 
 import json
+import subprocess
+import sys
 import threading
 from importlib.metadata import EntryPoint
 
@@ -9,7 +11,8 @@ from typer.testing import CliRunner
 
 from conqure.queue.device_runs import DriverRunner
 from conqure.queue.remote_device import QueueDevice
-from qpu_executors import QPU, HeldDevice, InvalidSite, InvalidTask, QuantumTask, Site, registry, run
+from qpu_executors import QPU, HeldDevice, InvalidSite, InvalidTask, QuantumTask, Site, open_device, registry, run
+from qpu_executors.device import RemoteDevice
 from qpu_executors.errors import DeviceFault, NotLoggedIn, WorkCanceled, WorkTimeout
 from qpu_executors.testing import BELL
 
@@ -96,6 +99,70 @@ class TestASiteWithAQPUElsewhere:
             "token_file": str(site.parent / "lab.token"),
             "device_id": "ion0",
         }
+
+
+TASK = QuantumTask(BELL, shots=50, task_id="the-task")
+
+
+class TestTheSameTaskAgain:
+    def test_is_the_same_work_whatever_is_known_here(self, service, lab, site, ada, monkeypatch, tmp_path):
+        made, _ = service.device("ion0", 11)
+        with lab.client(service.url, made, DriverRunner(QPU("ion0", "statevector", 11))):
+            results = []
+            for machine in ("one", "one", "two"):
+                monkeypatch.setenv("CONQURE_SUBMISSIONS", str(tmp_path / machine))
+                device = held(site)
+                results.append(device.run(TASK))
+                device.close()
+        assert len({str(result.counts) for result in results}) == 1
+        (work,) = works(ada)
+        assert {result.metadata["work_id"] for result in results} == {work["work_id"]}
+        assert {result.metadata["remote_id"] for result in results} == {work["work_id"]}
+
+    def test_is_found_by_its_key(self, service, site, ada):
+        service.device("ion0", 11)
+        device = open_device(Site.load(site).qpu("lab_ion0"))
+        assert isinstance(device, RemoteDevice)
+        assert device.find("a key") == ""
+        work_id = device.submit((BELL, "gates"), ((),), 10, None, "a key")
+        assert device.find("a key") == work_id
+        assert device.submit((BELL, "gates"), ((),), 10, None, "a key") == work_id
+        assert len(works(ada)) == 1
+        device.close()
+
+    def test_is_another_work_after_the_first_one_was_canceled(self, service, lab, site, ada):
+        made, _ = service.device("ion0", 11)
+        device = held(site, timeout_s=0.3)
+        with pytest.raises(WorkTimeout):
+            device.run(TASK)
+        device.close()
+        device = held(site)
+        with lab.client(service.url, made, DriverRunner(QPU("ion0", "statevector", 11))):
+            assert sum(device.run(TASK).counts[0].values()) == 50
+        device.close()
+        assert [work["status"] for work in works(ada)] == ["DONE", "CANCELED"]
+
+    def test_is_the_same_work_after_the_program_that_waited_was_killed(self, service, lab, site, ada):
+        made, _ = service.device("ion0", 11)
+        words = [sys.executable, "-c", WAITS, str(site), TASK.to_json()]
+        with subprocess.Popen(words) as program:
+            works(ada)
+            program.kill()
+        device = held(site)
+        with lab.client(service.url, made, DriverRunner(QPU("ion0", "statevector", 11))):
+            assert sum(device.run(TASK).counts[0].values()) == 50
+        device.close()
+        assert len(works(ada)) == 1
+
+
+WAITS = """
+import sys
+from qpu_executors import HeldDevice, QuantumTask, Site
+from conqure.queue.remote_device import QueueDevice
+
+qpu = Site.load(sys.argv[1]).qpu("lab_ion0")
+HeldDevice(qpu, QueueDevice("lab_ion0", 11, **qpu.options)).run(QuantumTask.from_json(sys.argv[2]))
+"""
 
 
 class TestErrors:
