@@ -6,7 +6,8 @@ hides what is added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +65,10 @@ def measures() -> Iterable[Measure]:
         compared_with=f"one pool call with {BATCH} rows",
         note=f"per tape: {beside({name: [ms / BATCH for ms in values] for name, values in batch_times.items()})}",
     )
+
+
+def _with_new_angles(call: circuits.Run, row: Callable[[], circuits.Row]) -> Callable[[], Any]:
+    return lambda: call(row())
 
 
 def _added(times: dict[str, list[float]], one: str, other: str, n_circuits: int) -> list[float]:

@@ -30,7 +30,7 @@ def measures() -> Iterable[Measure]:
 
     def other_program() -> str:
         """The same circuit as a program that the device has not seen: its register has another name."""
-        return PROGRAM.replace('"registers":[["c"', f'"registers":[["c{next(number)}"')
+        return PROGRAM.replace('"meas"', f'"meas{next(number)}"')
 
     with QPUThreadPool([QPU("large", "qiskit", N_MACHINE, options=options)]) as pool:
 

@@ -14,7 +14,8 @@ from .gates import GateProgram
 
 _READ = (
     "a qiskit.QuantumCircuit, OpenQASM 2 or 3 text, a PennyLane tape (QuantumScript), "
-    "a circuit of Cirq, pytket or Braket, a gates program as JSON text, the text of a DAX program, QPY bytes, or a QuantumTask"
+    "a circuit of Cirq, pytket or Braket, a gates program as JSON text, "
+    "the text of a DAX program, QPY bytes, or a QuantumTask"
 )
 _CACHED_SIZE = 2**20  # longer texts are read each time rather than kept
 _OPENQASM = re.compile(r"^\s*OPENQASM\s+(\d)", re.MULTILINE)
