@@ -17,14 +17,14 @@ Run = Callable[[Row], Any]
 
 
 def qiskit(pool: Executor) -> Run:
-    """SamplerV2 with one PUB: a transpiled circuit with parameters, and their values."""
+    """SamplerV2 with one PUB: a transpiled circuit with parameters, and their values. Gives Qiskit's BitArray."""
     from qiskit import transpile
 
     from conqure.interop.qiskit import SamplerV2
 
     sampler = SamplerV2("any", pool=pool)
     circuit = transpile(qiskit_circuit(), target=sampler.backend.target, optimization_level=1)
-    return lambda row: sampler.run([(circuit, row)], shots=SHOTS).result()[0].data.meas.get_counts()
+    return lambda row: sampler.run([(circuit, row)], shots=SHOTS).result()[0].data.meas
 
 
 def qiskit_circuit() -> Any:
@@ -118,19 +118,22 @@ def braket(pool: Executor) -> Run:
     return call
 
 
-def pennylane(pool: Executor) -> Callable[[Sequence[Row]], Any]:
-    """A batch of tapes with the energy of a ring's MaxCut, as a gradient hands it over."""
+def pennylane(pool: Executor) -> Callable[[Sequence[Any]], Any]:
+    """A batch of tapes, as a gradient hands it over; see `tape`."""
     import pennylane as qml
 
     from conqure.interop.pennylane import ConqureDevice
 
     device = ConqureDevice(wires=N_QUBITS, pool=pool)
+    return lambda tapes: qml.execute(tapes, device, diff_method=None)
+
+
+def tape(row: Row) -> Any:
+    """PennyLane's tape with the energy of a ring's MaxCut. To build one takes about a millisecond by itself."""
+    import pennylane as qml
+
+    gates = [qml.Hadamard(0), *(qml.RY(row[q], q) for q in range(N_QUBITS))]
+    gates += [qml.CNOT([q, q + 1]) for q in range(N_QUBITS - 1)]
+    gates += [qml.RY(row[N_QUBITS + q], q) for q in range(N_QUBITS)]
     energy = qml.Hamiltonian([0.5] * N_QUBITS, [qml.Z(q) @ qml.Z((q + 1) % N_QUBITS) for q in range(N_QUBITS)])
-
-    def tape(row: Row) -> Any:
-        gates = [qml.Hadamard(0), *(qml.RY(row[q], q) for q in range(N_QUBITS))]
-        gates += [qml.CNOT([q, q + 1]) for q in range(N_QUBITS - 1)]
-        gates += [qml.RY(row[N_QUBITS + q], q) for q in range(N_QUBITS)]
-        return qml.tape.QuantumScript(gates, [qml.expval(energy)], shots=SHOTS)
-
-    return lambda rows: qml.execute([tape(row) for row in rows], device, diff_method=None)
+    return qml.tape.QuantumScript(gates, [qml.expval(energy)], shots=SHOTS)

@@ -1,5 +1,6 @@
 """PennyLane's door: QNodes on the QPUs of a site, what they return, and how their tapes become tasks."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -13,6 +14,8 @@ from pennylane.tape import QuantumScript
 from conqure import InvalidTask, QPUThreadPool, QuantumResult, QuantumTask, Site, UnknownDevice
 from conqure.interop.pennylane import ConqureDevice
 from qpu_executors import QPU
+
+from ..conftest import REPOSITORY
 
 QPUS = tuple(QPU(f"sv{number}", "statevector", 8) for number in range(3))
 SITE = Site("lab", (*QPUS, QPU("small", "statevector", 2, tags=("small",))))
@@ -170,6 +173,14 @@ def test_what_no_shots_can_show_is_refused() -> None:
         qml.qnode(device())(lambda: qml.counts(wires=7))()
     with pytest.raises(qml.exceptions.DeviceError, match="no device option 'max_workers'"):
         device().preprocess(qml.devices.ExecutionConfig(device_options={"max_workers": 2}))
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_runs(run_python: Callable[..., str]) -> None:
+    page = (REPOSITORY / "docs/interop/pennylane.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    printed = run_python(f"import warnings; warnings.simplefilter('error')\n{program}\nprint(circuit(0.0)[1])")
+    assert "1024" in printed
 
 
 @pytest.mark.slow

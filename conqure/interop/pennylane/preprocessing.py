@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Any
 
+import numpy as np
 from pennylane import CompilePipeline, QueuingManager, matrix
 from pennylane.devices.preprocess import (
     decompose,
@@ -48,7 +49,7 @@ def pipeline(name: str, wires: Wires | None, shots: Shots, mcm_method: str | Non
     steps.add_transform(into_gates, wires=wires, name=name)
     steps.add_transform(without_phase)
     steps.add_transform(device_resolve_dynamic_wires, wires=wires, allow_resets=mcm_method != "deferred")
-    steps.add_transform(broadcast_expand)
+    steps.add_transform(one_value_each)
     return steps
 
 
@@ -142,6 +143,14 @@ def without_phase(tape: Any) -> Any:
     operations = [op for op in tape.operations if op.name not in _UNSEEN]
     same = len(operations) == len(tape.operations)
     return (tape if same else tape.copy(operations=operations),), null_postprocessing
+
+
+@transform
+def one_value_each(tape: Any) -> Any:
+    """A tape for each value of a broadcast."""
+    if not any(np.ndim(angle) for op in tape.operations for angle in op.data):  # quicker than asking tape.batch_size
+        return (tape,), null_postprocessing
+    return broadcast_expand(tape)
 
 
 _UNSEEN = {"GlobalPhase", "Snapshot", "WireCut", "Identity"}
