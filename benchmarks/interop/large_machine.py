@@ -1,7 +1,7 @@
 """A machine of 127 qubits in a variational loop: what its first call costs, and what later ones add.
 
-The machine is IBM's own fake of one, with its coupling map and its gates. Its noise is left out: to simulate that takes 2
-seconds a circuit, which would hide all else. The circuit is transpiled at the first call; then only angles change.
+The machine is IBM's own fake of one, with its coupling map and its gates. Its noise is left out: it takes seconds to
+simulate, which would hide all else. The circuit is transpiled at the first call; then only angles change.
 """
 
 from __future__ import annotations
