@@ -89,7 +89,7 @@ def check(url: str, told: dict[str, str]) -> None:
 def test_what_was_acknowledged_before_kill_9_is_kept(lasting_url: str) -> None:
     dice = random.Random(5)
     told: dict[str, str] = {}
-    for round_ in range(8):
+    for round_ in range(6):
         writer = Writer(lasting_url, threads=1 + 3 * (round_ % 2))
         time.sleep(dice.uniform(0.0, 0.3))  # the moment of the kill is what is tried
         told |= {work_id: status for status, work_id in writer.kill()}

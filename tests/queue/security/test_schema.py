@@ -47,7 +47,7 @@ def _ask(operation: Any, client: Any) -> None:
 
     @given(case=st.one_of(modes))
     @settings(
-        max_examples=5,
+        max_examples=3,
         deadline=None,
         database=None,
         derandomize=True,
