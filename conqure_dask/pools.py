@@ -7,13 +7,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from random import choice
 from typing import Any
 
 from distributed import Client
 
 from qpu_executors import QPU, QuantumTask, Site, run, select
-from qpu_executors.draining import accepting
+from qpu_executors.draining import steered
 from qpu_executors.futures import when_ready
 from qpu_executors.observing import follow, observers, outcome
 
@@ -147,9 +146,7 @@ class QPUPool(Executor):
     def _start(self, task: QuantumTask) -> Future[Any]:
         if self._borrowed is not None:
             return self._borrowed.submit(task)
-        fitting = select(task.device_id, self.qpus, "this pool")
-        open_to = accepting(task.device_id, fitting)
-        where = task.device_id if len(open_to) == len(fitting) else choice(open_to).device_id
+        where = steered(task.device_id, select(task.device_id, self.qpus, "this pool"))
         asked = wanted(f"{self._device},{where}")
         return self._tasks.submit(run, (task,), {}, resources=asked, priority=dask_priority(task.priority))
 

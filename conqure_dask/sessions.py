@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from queue import Empty, SimpleQueue
-from random import choice
 from typing import Any
 
 from distributed import Client
 
 from qpu_executors import DeviceLost, QuantumResult, as_task, select
-from qpu_executors.draining import accepting
+from qpu_executors.draining import steered
 
 from .leases import Lease, LeaseDesk
 from .resources import qpus_of_client
@@ -55,10 +54,7 @@ def session(
     >>> with session(client, "tag:ion", shots=1000) as qpu:
     ...     energies = [energy(qpu.run(ansatz, parameter_values=angles)) for angles in steps]
     """
-    fitting = select(device, qpus_of_client(client), "this Dask cluster")
-    open_to = accepting(device, fitting)
-    if len(open_to) < len(fitting):
-        device = choice(open_to).device_id
+    device = steered(device, select(device, qpus_of_client(client), "this Dask cluster"))
     came: SimpleQueue[Lease | BaseException] = SimpleQueue()
     desk = LeaseDesk(client, came.put, lambda _, error: came.put(error))
     lease = None

@@ -29,6 +29,30 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.shots + other.shots, self.seconds + other.seconds)
 
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.shots - other.shots, self.seconds - other.seconds)
+
+
+class _Book:
+    """What tasks cost, by key, and the sum of it."""
+
+    def __init__(self) -> None:
+        self.costs: dict[str, Cost] = {}
+        self.total = Cost()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.costs
+
+    def put(self, key: str, cost: Cost) -> None:
+        self.drop(key)
+        self.costs[key] = cost
+        self.total += cost
+
+    def drop(self, key: str) -> None:
+        self.total -= self.costs.pop(key, Cost())
+        if not self.costs:  # without what rounding has left
+            self.total = Cost()
+
 
 class Budget(Executor):
     """A pool (or a `conqure.interop.door.Door`) that takes tasks as long as they are within a budget.
@@ -61,8 +85,7 @@ class Budget(Executor):
         self._estimator = Estimator(getattr(pool, "qpus", ())) if estimate is None and seconds is not None else None
         self._estimate = estimate or (self._estimator.seconds if self._estimator else lambda _: 0.0)
         self._lock = threading.Lock()
-        self._reserved: dict[str, Cost] = {}
-        self._used: dict[str, Cost] = {}
+        self._reserved, self._used = _Book(), _Book()
         self._under_way: Counter[str] = Counter()
 
     def __getattr__(self, name: str) -> Any:
@@ -72,13 +95,13 @@ class Budget(Executor):
     def used(self) -> Cost:
         """By tasks that have ended."""
         with self._lock:
-            return sum(self._used.values(), Cost())
+            return self._used.total
 
     @property
     def reserved(self) -> Cost:
         """For tasks that wait or run."""
         with self._lock:
-            return sum(self._reserved.values(), Cost())
+            return self._reserved.total
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """``submit(run, task)``, or ``submit(task)``; the task may be a future.
@@ -137,11 +160,10 @@ class Budget(Executor):
             if key in self._reserved or key in self._used:
                 return
             cost = Cost(task.shots * task.n_rows, seconds)
-            spoken_for = sum([*self._used.values(), *self._reserved.values()], Cost())
-            if why := self._excess(cost, spoken_for):
+            if why := self._excess(cost, self._used.total + self._reserved.total):
                 self._under_way[key] -= 1
                 raise BudgetExceeded(why)
-            self._reserved[key] = cost
+            self._reserved.put(key, cost)
 
     def _seconds(self, task: QuantumTask) -> float:
         stated = self._estimate(task)
@@ -174,14 +196,14 @@ class Budget(Executor):
         with self._lock:
             self._under_way[key] -= 1
             if isinstance(outcome, QuantumResult):
-                self._used[key] = Cost(task.shots * task.n_rows, outcome.run_s)
-            elif not isinstance(outcome, _NOT_BILLED):
-                self._used.setdefault(key, self._reserved.get(key, Cost()))
+                self._used.put(key, Cost(task.shots * task.n_rows, outcome.run_s))
+            elif not isinstance(outcome, _NOT_BILLED) and key not in self._used:
+                self._used.put(key, self._reserved.costs.get(key, Cost()))
             if self._under_way[key] == 0:
                 del self._under_way[key]
-                self._reserved.pop(key, None)
+                self._reserved.drop(key)
             elif key in self._used:
-                self._reserved.pop(key, None)
+                self._reserved.drop(key)
 
 
 def _copy(done: Future[Any], promise: Future[Any]) -> None:

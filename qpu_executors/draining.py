@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import choice
 
 from .device import QPU
 from .errors import DeviceDrained, InvalidSite, about_device
+from .files import user_state, write_whole
 
 FOLDER = "CONQURE_DRAINED"
 LOOK_S = 0.5  # a notice is seen after so long; looking costs a file system a microsecond, or a server a question
@@ -45,8 +47,7 @@ class Drain:
 
 def notice_of(site: str, device_id: str, shared: Path | None) -> str:
     """Where the notice of a site's QPU lies."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "conqure"
-    folder = Path(os.environ.get(FOLDER) or (shared or state) / "drained")
+    folder = Path(os.environ.get(FOLDER) or (shared or user_state()) / "drained")
     return str(folder.expanduser() / re.sub(r"[^\w.-]", "_", site) / f"{device_id}.json")
 
 
@@ -71,7 +72,7 @@ def drain(qpu: QPU, message: str, until: float | None = None) -> Drain:
     made = Drain(message, _user(), time.time(), until)
     try:
         notice.parent.mkdir(parents=True, exist_ok=True)
-        _write(notice, json.dumps(asdict(made)))
+        write_whole(notice, json.dumps(asdict(made)).encode() + b"\n", mode=0o644)  # all users of the site read it
     except OSError as error:
         raise _not_written(qpu, error) from error
     _seen.pop(qpu.notice, None)
@@ -114,6 +115,16 @@ def accepting(device_id: str, qpus: Iterable[QPU]) -> list[QPU]:
     raise about_device(error, qpus[0].device_id)
 
 
+def steered(device_id: str, qpus: Sequence[QPU]) -> str:
+    """What to ask an engine for that knows nothing of drained QPUs: where some of those that fit are, another by name.
+
+    Raises:
+        DeviceDrained: all of them are.
+    """
+    found = accepting(device_id, qpus)
+    return device_id if len(found) == len(qpus) else choice(found).device_id
+
+
 _seen: dict[str, tuple[float, Drain | None]] = {}  # by notice: when it was read, and what it said
 
 
@@ -128,23 +139,6 @@ def _read(notice: str, before: Drain | None) -> Drain | None:
         return Drain(**json.loads(text))
     except (ValueError, TypeError):  # somebody wrote it by hand; that they meant to drain it is plain
         return Drain(text.strip()[:200] or "no reason given", "", Path(notice).stat().st_mtime)
-
-
-def _write(notice: Path, text: str) -> None:
-    """Whole or not at all, for readers on any machine."""
-    import tempfile  # few programs drain, all of them import this module
-
-    handle, new = tempfile.mkstemp(dir=notice.parent, prefix=".", suffix=".new")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text + "\n")
-            os.fchmod(file.fileno(), 0o644)  # all users of the site read it
-            file.flush()
-            os.fsync(file.fileno())
-        Path(new).replace(notice)
-    except BaseException:
-        Path(new).unlink(missing_ok=True)
-        raise
 
 
 def _place(qpu: QPU) -> Path:

@@ -49,6 +49,7 @@ class FailoverPool(Executor):
     def __init__(self, pool: Executor, qpus: Iterable[QPU] | None = None) -> None:
         self.pool = pool
         self.qpus: list[QPU] = list(qpus if qpus is not None else pool.qpus)  # type: ignore[attr-defined]
+        self._fitting: dict[str, list[QPU]] = {}
         self._failures: Counter[str] = Counter()
         self._offline: dict[str, float] = {}
         self._turns = itertools.count()
@@ -73,7 +74,7 @@ class FailoverPool(Executor):
         """Where a task that ``lost`` did not run may run, the best first."""
         wanted = Selector.parse(task.device_id)
         named = [qpu for name in lost.failover for qpu in self.qpus if qpu.device_id == name]
-        others = [] if wanted.name else sorted(filter(wanted.matches, self.qpus), key=lambda qpu: qpu.n_qubits)
+        others = [] if wanted.name else sorted(self._fits(task.device_id), key=lambda qpu: qpu.n_qubits)
         found = dict.fromkeys(qpu.device_id for qpu in [*named, *others])
         equivalent = [qpu for qpu in map(self._qpu, found) if qpu.n_qubits >= lost.n_qubits]
         left = [qpu for qpu in equivalent if qpu.max_shots >= task.shots and qpu.device_id not in tried]
@@ -104,15 +105,21 @@ class FailoverPool(Executor):
     def _is_offline(self, device_id: str) -> bool:
         return self._offline.get(device_id, 0.0) > time.monotonic()
 
+    def _fits(self, device_id: str) -> list[QPU]:
+        """Looked up once for each selector: this is on the way of every task."""
+        if device_id not in self._fitting:
+            self._fitting[device_id] = list(filter(Selector.parse(device_id).matches, self.qpus))
+        return self._fitting[device_id]
+
     def _has_stand_ins(self, task: QuantumTask) -> bool:
-        fitting = [qpu for qpu in self.qpus if Selector.parse(task.device_id).matches(qpu)]
+        fitting = self._fits(task.device_id)
         return len(fitting) > 1 or any(qpu.failover for qpu in fitting)
 
     def _away_from_offline(self, task: QuantumTask) -> QuantumTask:
         """While a QPU is offline, a task that others can run is not tried there first."""
         if not self._offline or Selector.parse(task.device_id).name:
             return task
-        fitting = [qpu for qpu in self.qpus if Selector.parse(task.device_id).matches(qpu)]
+        fitting = self._fits(task.device_id)
         there = [qpu for qpu in fitting if not self._is_offline(qpu.device_id)]
         if not there or len(there) == len(fitting):
             return task

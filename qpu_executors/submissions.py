@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from .device import Counts, RemoteDevice
 from .errors import DeviceError, RemoteFailed
+from .files import user_state, write_whole
 from .records import QuantumTask
 
 FOLDER = "CONQURE_SUBMISSIONS"  # a folder that all workers see
@@ -140,8 +141,7 @@ def forget(older_than_s: float = KEPT_S) -> int:
 
 
 def _folder() -> Path:
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return Path(os.environ.get(FOLDER) or state / "conqure" / "submissions").expanduser()
+    return Path(os.environ.get(FOLDER) or user_state() / "submissions").expanduser()
 
 
 def _path(task: QuantumTask, device_id: str) -> Path:
@@ -205,18 +205,8 @@ def _read(path: Path) -> Submission | None:
 
 
 def _write(path: Path, submission: Submission) -> None:
-    """On disk when this returns, whole or not at all."""
-    new = path.with_suffix(".new")  # one at a time: who writes holds the lock
-    with open(new, "w", opener=_for_me_alone) as file:
-        json.dump(asdict(submission), file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """One at a time: who writes holds the lock."""
+    write_whole(path, json.dumps(asdict(submission)).encode(), beside=path.with_suffix(".new"))
 
 
 def _for_me_alone(path: str, flags: int) -> int:

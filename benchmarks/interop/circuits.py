@@ -11,6 +11,7 @@ from concurrent.futures import Executor
 from typing import Any
 
 from ..waist.circuit import N_QUBITS, SHOTS
+from ..waist.circuit import qiskit_circuit as circuit_with
 
 Row = Sequence[float]
 Run = Callable[[Row], Any]
@@ -29,20 +30,9 @@ def qiskit(pool: Executor) -> Run:
 
 def qiskit_circuit() -> Any:
     """The circuit with Qiskit's parameters, in the order of a row."""
-    from qiskit import QuantumCircuit
     from qiskit.circuit import ParameterVector
 
-    angles = ParameterVector("theta", 2 * N_QUBITS)
-    circuit = QuantumCircuit(N_QUBITS)
-    circuit.h(0)
-    for q in range(N_QUBITS):
-        circuit.ry(angles[q], q)
-    for q in range(N_QUBITS - 1):
-        circuit.cx(q, q + 1)
-    for q in range(N_QUBITS):
-        circuit.ry(angles[N_QUBITS + q], q)
-    circuit.measure_all()
-    return circuit
+    return circuit_with(ParameterVector("theta", 2 * N_QUBITS))
 
 
 def cirq(pool: Executor) -> Run:

@@ -18,7 +18,7 @@ def task(**fields: object) -> QuantumTask:
 
 
 def qiskit_circuit(row: Sequence[float] = ROW) -> Any:
-    """The same circuit with its angles put in, as a Qiskit user would write it; Qiskit is imported where it is used."""
+    """The same circuit with its angles (or parameters) put in, as a Qiskit user would write it."""
     from qiskit import QuantumCircuit
 
     circuit = QuantumCircuit(N_QUBITS)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qpu_executors.errors import InvalidWork, NotLoggedIn
+from qpu_executors.files import write_whole
 
 from .setting import Setting
 
@@ -130,12 +131,7 @@ def read_secret(path: Path) -> str:
 def write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner can read; it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    write_whole(path, text.encode())
 
 
 def _door_of(url: str, token: str | None, ca: str | Path | None) -> Door:

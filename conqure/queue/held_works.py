@@ -25,6 +25,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from qpu_executors.errors import DeviceBusy, DeviceLost, StoreError
+from qpu_executors.files import user_state, write_whole
 
 from .outcome import Outcome
 from .work import WorkRecord
@@ -37,9 +38,7 @@ def state_folder(device_id: str) -> Path:
     name = quote(device_id, safe="")
     if service := os.environ.get("STATE_DIRECTORY"):
         return Path(service.partition(":")[0]) / name
-    configured = os.environ.get("XDG_STATE_HOME", "")
-    home = Path(configured) if os.path.isabs(configured) else Path.home() / ".local" / "state"
-    return home / "conqure" / "devices" / name
+    return user_state() / "devices" / name
 
 
 class HeldWorks:
@@ -140,17 +139,7 @@ def _outcome_in(folder: Path) -> tuple[Outcome, bytes]:
 
 def _write(path: Path, payload: bytes) -> None:
     """All of it or nothing, and on disk."""
-    new = path.with_name(path.name + ".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(payload)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_whole(path, payload, beside=path.with_name(path.name + ".new"))
 
 
 def _end_programs(folder: Path) -> None:

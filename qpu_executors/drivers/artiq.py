@@ -19,12 +19,13 @@ from typing import Any
 
 from ..device import Counts
 from ..errors import DeviceError, DeviceFault, InvalidSite, InvalidTask, RemoteFailed
+from ..files import write_whole
 from ..translation.dax import StoredValues
 from ..translation.dax_basis import BASIS, check_basis
 from ..translation.dax_resources import Resources
 from ..translation.dax_writer import to_dax_rows
 from ..translation.gates import GateProgram
-from .artiq_programs import check, file_name, folder, forget_programs, shots_in, stored_values, write_whole
+from .artiq_programs import check, file_name, folder, forget_programs, shots_in, stored_values
 from .artiq_protocol import PORT, MasterConnection
 from .artiq_results import DATASET, RunFile, find_file, h5, wait_for_file
 
@@ -167,7 +168,7 @@ class ARTIQDevice:
         """Write the program and submit it; the remote id is the run's id (rid) at the master."""
         text = self._text(prepared, parameter_values, shots)
         name = file_name(key, shots)
-        write_whole(self._programs / name, text)
+        write_whole(self._programs / name, text.encode(), mode=0o644)  # the master runs as another user
         expid = {**self._expid, "arguments": {**self._arguments, "file": f"{self._at_master}/{name}"}}
         with self._master() as master:
             rid = master.call("submit", self._pipeline, expid, self._priority, None, self._flush)

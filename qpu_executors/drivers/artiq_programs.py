@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import threading
 import time
 from pathlib import Path
 
@@ -46,16 +44,6 @@ def stored_values(program: str, device_id: str, n_qubits: int) -> StoredValues:
     if read.n_qubits > n_qubits:
         raise InvalidTask(f"the DAX program has {read.n_qubits} qubits, device {device_id!r} has {n_qubits}.")
     return read.stored
-
-
-def write_whole(path: Path, text: str) -> None:
-    """On disk when this returns, whole or not at all, and readable by the master's user."""
-    new = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.new")
-    with open(new, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
 
 
 def forget_programs(folder: Path) -> None:

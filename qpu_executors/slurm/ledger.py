@@ -21,6 +21,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..files import user_state
+
 MARK = "conqure-"
 
 
@@ -92,8 +94,7 @@ class Ledger:
 
 def folder() -> Path:
     """Where the ledgers of this user lie on this machine: a folder that only they can read."""
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "conqure" / "slurm"
-    for each in (state, Path(tempfile.gettempdir()) / f"conqure-{os.getuid()}"):
+    for each in (user_state() / "slurm", Path(tempfile.gettempdir()) / f"conqure-{os.getuid()}"):
         with contextlib.suppress(OSError):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
             if each.stat().st_uid == os.getuid():

@@ -1,9 +1,5 @@
 """Programs written for QisDAX: its names, its results, and none of its defects."""
 
-import os
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +13,10 @@ from conqure.interop.door import Door
 from qpu_executors import InvalidSite, InvalidTask, UnknownDevice
 from qpu_executors.translation.dax import DaxProgram
 
-from ..conftest import REPOSITORY
 from ..drivers.artiq_master import ArtiqMaster
+from ..pages import programs_of, run_program
 
-BLOCKS = re.findall(
-    r"^```python\n(.*?)^```$", (REPOSITORY / "docs/interop/dax.md").read_text(), re.DOTALL | re.MULTILINE
-)
+BLOCKS = programs_of("interop/dax.md")
 RESOURCES = 'total_lasers = 4\ntotal_mirrors = 4\nrelative_time = "135,600"\n[h]\ntime = 1\nlasers = 1\nmirrors = 1\n'
 
 
@@ -195,14 +189,6 @@ def test_a_site_without_such_a_machine_says_what_to_add(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("program", BLOCKS, ids=[str(number) for number in range(len(BLOCKS))])
 def test_each_program_of_the_guide_runs(program: str, tmp_path: Path) -> None:
     (tmp_path / "resources.toml").write_text(RESOURCES)
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "CONQURE_SITE": "laptop"},
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_program(program, tmp_path)
     assert "{" in done.stdout
     assert not done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,28 +15,11 @@ from qiskit.quantum_info import SparseObservable, SparsePauliOp, Statevector
 from conqure import Site
 from conqure.interop.qiskit import EstimatorV2, QPUBackend, provider
 
-from .qiskit_programs import QPUS, CountingPool, angles, ansatz, circuits, counting_pool
+from .qiskit_programs import QPUS, CountingPool, angles, ansatz, circuits
 
 HAMILTONIAN = SparsePauliOp.from_list(
     [("III", -1.5), ("ZZI", 0.5), ("IZZ", -0.7), ("XXI", 0.3), ("IYY", 0.25), ("ZIZ", 0.1), ("XIX", 0.9)]
 )
-
-
-@pytest.fixture(scope="module")
-def module_pool() -> Iterator[CountingPool]:
-    with counting_pool() as pool:
-        yield pool
-
-
-@pytest.fixture
-def pool(module_pool: CountingPool) -> CountingPool:
-    module_pool.tasks.clear()
-    return module_pool
-
-
-@pytest.fixture
-def backend(pool: CountingPool) -> QPUBackend:
-    return provider(Site("lab", QPUS), pool=pool).get_backend("sv0")
 
 
 @settings(max_examples=30)

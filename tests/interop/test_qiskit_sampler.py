@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,29 +25,11 @@ from .qiskit_programs import (
     ansatz,
     bell,
     circuits,
-    counting_pool,
     distance,
     registers,
 )
 
 SHOTS = 4000
-
-
-@pytest.fixture(scope="module")
-def module_pool() -> Iterator[CountingPool]:
-    with counting_pool() as pool:
-        yield pool
-
-
-@pytest.fixture
-def pool(module_pool: CountingPool) -> CountingPool:
-    module_pool.tasks.clear()
-    return module_pool
-
-
-@pytest.fixture
-def backend(pool: CountingPool) -> QPUBackend:
-    return provider(Site("lab", QPUS), pool=pool).get_backend("sv0")
 
 
 def measured(n_qubits: int = 3) -> QuantumCircuit:

@@ -34,9 +34,9 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     from conqure.queue.stores.tiny import files, storage
 
     written: list[Path] = []
-    really = files.replace_file
+    really = files.write_whole
     for module in (files, storage):
-        monkeypatch.setattr(module, "replace_file", lambda file, content: (written.append(file), really(file, content)))
+        monkeypatch.setattr(module, "write_whole", lambda file, content: (written.append(file), really(file, content)))
     return written
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qpu_executors.errors import ConqureError, InvalidAddress
+from qpu_executors.files import user_state
 from qpu_executors.observing import unobserved
 
 from ..dispatcher import Dispatcher
@@ -33,8 +34,7 @@ def state_folder() -> Path:
     """What systemd made for the service, else ``~/.local/state/conqure/queue``."""
     if made := os.environ.get("STATE_DIRECTORY"):
         return Path(made.partition(":")[0])
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "conqure" / "queue"
+    return user_state() / "queue"
 
 
 def store_url(said: str, state: Path) -> str:

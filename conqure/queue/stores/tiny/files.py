@@ -1,17 +1,17 @@
-"""Files that are whole or not there: written beside, flushed, and put in place in one step."""
+"""Payloads as files that are whole or not there, in folders that nobody else looks into."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 from qpu_executors.errors import StoreError, UnknownWork
+from qpu_executors.files import flush_folder, write_whole
 
 from ...work import content_hash
 
-UNFINISHED = ".part"  # the end of names of files that are being written, or were when somebody was killed
+# The end of names of files that `write_whole` is writing, or was when somebody was killed.
+UNFINISHED = ".part"
 
 
 def make_folder(folder: Path) -> None:
@@ -19,32 +19,7 @@ def make_folder(folder: Path) -> None:
     if not folder.is_dir():
         make_folder(folder.parent)
         folder.mkdir(mode=0o700, exist_ok=True)
-        _flush_folder(folder.parent)
-
-
-def replace_file(file: Path, content: bytes) -> None:
-    """After this the file has the new content, also after a loss of power; until then the old one."""
-    part = file.with_name(f"{file.name}.{os.getpid()}-{secrets.token_hex(4)}{UNFINISHED}")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "wb", buffering=0) as new:
-            rest = memoryview(content)
-            while rest:
-                rest = rest[new.write(rest) :]
-            os.fsync(new.fileno())
-        os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    _flush_folder(file.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush_folder(folder.parent)
 
 
 class PayloadFiles:
@@ -58,7 +33,7 @@ class PayloadFiles:
         file = self._file(content)
         if not file.exists():
             make_folder(file.parent)
-            replace_file(file, payload)
+            write_whole(file, payload)
         return content
 
     def get(self, content: str) -> bytes:

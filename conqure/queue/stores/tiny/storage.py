@@ -19,8 +19,8 @@ import orjson
 from tinydb import Storage
 
 from qpu_executors.errors import StoreError
+from qpu_executors.files import write_whole
 
-from .files import replace_file
 from .lock import FolderLock
 
 VERSION = 1
@@ -106,7 +106,7 @@ class LockedStorage(Storage):
         about = {"1": {"version": VERSION, "written": secrets.token_hex(8)}}
         tables = {"store": about} | {name: table for name, table in self._draft.items() if name != "store"}
         try:
-            replace_file(self.file, _dumps(tables))
+            write_whole(self.file, _dumps(tables))
         except OSError as error:
             raise StoreError(f"{self.file} cannot be written: {error.strerror}. Nothing was changed.") from error
         self._seen = None
