@@ -229,12 +229,6 @@ class SlurmQPUCluster(QPUCluster):
         await self._queue.cancel_all()
         try:
             await super()._close()
-        except Exception:  # Dask keeps some to itself
-            _log.exception("the Dask cluster has not closed in order")
-            if self.scheduler is not None:
-                await self.scheduler.close()
-            self.status = Status.closed
-            raise
         finally:
             if await self._queue.cancel_all():
                 self._end_ledger()

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from distributed import Client
+from distributed.core import Status
 
 from conqure_dask import QPUCluster, classical, cluster, open_engine, pool, worker_arguments
 from conqure_dask.resources import offered, qpus_of, wanted
@@ -101,6 +102,7 @@ def test_an_engine_gives_both_pools_and_ends_with_its_block() -> None:
 PROGRAM = """
 import os, sys, time
 from distributed import Client
+from distributed.core import Status
 from conqure_dask import cluster, pool
 from qpu_executors import QPU, InvalidSite, QuantumTask, Site, run
 from qpu_executors.testing import BELL
@@ -193,3 +195,28 @@ def test_a_worker_started_by_command_line_joins_a_cluster(tmp_path: Path) -> Non
         finally:
             worker.send_signal(signal.SIGTERM)
             worker.wait(20)
+
+
+def break_off_once(cluster: QPUCluster) -> list[str]:
+    """The scheduler's connections fail to close the first time, as they do where one is being given up just then."""
+    pool, attempts = cluster.scheduler.rpc, []
+    really = pool.close
+
+    async def close() -> None:
+        attempts.append("close")
+        if len(attempts) == 1:
+            raise RuntimeError("Cannot change state of expiring Timeout")
+        await really()
+
+    pool.close = close
+    return attempts
+
+
+@pytest.mark.slow
+def test_a_cluster_closes_although_its_scheduler_breaks_off_once() -> None:
+    with cluster(Site("lab", (QPU("sv0", "statevector", 5),), cpu_workers=1)) as started:
+        attempts = break_off_once(started)
+        workers = list(started.workers.values())
+    assert len(attempts) >= 2
+    assert started.status == started.scheduler.status == Status.closed
+    assert [worker.status for worker in workers] == [Status.closed] * 2

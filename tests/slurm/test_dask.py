@@ -16,6 +16,7 @@ from typing import Any
 import dask
 import pytest
 from distributed import Client, get_worker
+from distributed.core import Status
 
 from conqure_dask import cluster, leaving, open_engine, pool, quantum_app, session
 from conqure_dask.jobs import Kind
@@ -25,6 +26,7 @@ from qpu_executors import QPU, DeviceLost, Group, InvalidSite, QPUHandle, Quantu
 from qpu_executors.slurm.ledger import ledgers
 from qpu_executors.testing import BELL
 
+from ..dask.test_cluster import break_off_once
 from .conftest import Slurm
 from .sites import site_on, start_program
 
@@ -373,6 +375,15 @@ def test_a_program_that_ends_leaves_no_job(slurm: Slurm, tmp_path: Path, how: si
         )
         time.sleep(1.0)
         assert not any(jobs_of(slurm, name) for name in ("ion0", "sc0", "cpu"))
+
+
+def test_no_job_is_left_although_the_scheduler_breaks_off_while_it_closes(slurm: Slurm, tmp_path: Path) -> None:
+    with connected(site(tmp_path)) as client:
+        client.gather(counted_bell(str(tmp_path / "runs")))
+        attempts = break_off_once(client.cluster)
+    assert len(attempts) >= 2
+    assert client.cluster.status == client.cluster.scheduler.status == Status.closed
+    slurm.wait_until(lambda: not any(jobs_of(slurm, name) for name in ("ion0", "cpu")), 30, "its jobs end")
 
 
 # What cannot be

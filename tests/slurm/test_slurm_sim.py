@@ -304,9 +304,21 @@ def test_two_clusters_run_side_by_side_and_do_not_touch_each_others_jobs(
     assert slurm.run("srun", "--quiet", "--nodelist=c1", "echo", "there") == "there\n"
 
 
+def taken_beside_a_free_one() -> socket.socket:
+    """A port in use; the one before it is not, whatever else runs on this machine."""
+    while True:
+        taken = socket.create_server(("127.0.0.1", 0))
+        try:
+            socket.create_server(("127.0.0.1", taken.getsockname()[1] - 1)).close()
+        except OSError:
+            taken.close()
+        else:
+            return taken
+
+
 def test_a_port_in_use_is_named(new_cluster: NewCluster) -> None:
     cluster = new_cluster(start=False)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with taken_beside_a_free_one() as taken:
         port = taken.getsockname()[1]
         with pytest.raises(RuntimeError, match=f"in use: port {port}. Give another --port"):
             cluster.sim("up", "--port", str(port - 1))
