@@ -161,7 +161,7 @@ def test_a_client_that_dies_frees_its_place(pool: QPUThreadPool) -> None:
             started = time.monotonic()
             other.submit(1, device_id="slow0")
             other.receive()
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < 3  # not behind the twenty
 
 
 def test_a_request_is_cancelled_while_it_waits(bridge: Bridge) -> None:

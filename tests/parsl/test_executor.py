@@ -114,7 +114,7 @@ def test_a_worker_that_dies_fails_its_task_at_once_and_is_started_again(how: str
         started = time.monotonic()
         with pytest.raises(DeviceLost, match=words) as caught:
             dies(how).result()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10  # not at some limit of time
         assert "'ion0'" in str(caught.value)
         assert pid().result()[1] != before
         assert [worker["ready"] for worker in qpu_executor(dfk).list_workers()] == [True]

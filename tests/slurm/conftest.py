@@ -19,6 +19,9 @@ import pytest
 
 from ..conftest import REPOSITORY
 from ..openmpq.compiling import need
+from ..waist.vendor import vendor_without_a_past, vendors_service
+
+__all__ = ["vendor_without_a_past", "vendors_service"]
 
 SIM = REPOSITORY / "tools" / "slurm-sim"
 SYSTEM_PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"

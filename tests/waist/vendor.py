@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -27,7 +28,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from qpu_executors import QPU, HeldDevice, QuantumTask
+import pytest
+
+from qpu_executors import QPU, HeldDevice, QuantumTask, registry
 
 SHOT_S = 0.001
 NAME, DRIVER = "conqure_vendor", Path(__file__).with_name("conqure_vendor.py")
@@ -179,6 +182,28 @@ def install_driver(folder: Path) -> Path:
     (about / "entry_points.txt").write_text(f"[conqure.devices]\nvendor = {NAME}:VendorDevice\n")
     (folder / DRIVER.name).write_text(DRIVER.read_text())
     return folder
+
+
+# Fixtures: a conftest.py that imports them offers them.
+
+
+@pytest.fixture(scope="session")
+def vendors_service() -> Iterator[Vendor]:
+    with vendor_service() as service:
+        yield service
+
+
+@pytest.fixture(name="vendor")
+def vendor_without_a_past(vendors_service: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vendor]:
+    """The service, and its driver installed for this process and those it starts."""
+    vendors_service.reset()
+    folder = install_driver(tmp_path / "site-packages")
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.delitem(sys.modules, NAME, raising=False)
+    registry._entry_points.cache_clear()
+    yield vendors_service
+    registry._entry_points.cache_clear()
 
 
 if __name__ == "__main__":
