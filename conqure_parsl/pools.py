@@ -167,7 +167,7 @@ def open_engine(site: Site | str | Path | None = None, **options: Any) -> Iterat
     """Start Parsl for a site; gives the pool of its QPUs and the pool of its classical workers.
 
     ``options`` are those of `parsl_config`. If no Parsl is loaded yet, this one is, so that apps find it.
-    Everything ends with the block, also by Ctrl-C or SIGTERM.
+    The block ends when all that was submitted has; by an error, Ctrl-C or SIGTERM it ends at once.
 
     >>> with open_engine("laptop") as (qpus, cpus):
     ...     qpus.submit(run, task).result()
@@ -182,7 +182,12 @@ def open_engine(site: Site | str | Path | None = None, **options: Any) -> Iterat
             # MPI programs are asked for by name: they are apps with a number of nodes, not calls of a pool.
             others = [label for label in dfk.executors if label not in quantum and label != "_parsl_internal"]
             classical = [label for label in others if not isinstance(dfk.executors[label], MPIExecutor)]
-            yield ParslPool(dfk, quantum, quantum=True), ParslPool(dfk, classical, quantum=False)
+            qpus, cpus = ParslPool(dfk, quantum, quantum=True), ParslPool(dfk, classical, quantum=False)
+            yield qpus, cpus
+            # First the classical pool: its calls may wait for circuits, and what circuits wait for has been submitted.
+            cpus.shutdown()
+            qpus.shutdown()
+            dfk.wait_for_current_tasks()  # of apps
         finally:
             dfk.cleanup()
 

@@ -72,8 +72,11 @@ def test_a_missing_package_comes_with_what_to_type(monkeypatch, engine, package)
     )
 
 
-def test_at_the_end_of_the_block_what_was_submitted_is_done_across_both_pools():
-    with conqure.open_engine("threads", SITE) as engine:
+@pytest.mark.parametrize(
+    "name", ["threads", pytest.param("parsl", marks=pytest.mark.slow), pytest.param("dask", marks=pytest.mark.slow)]
+)
+def test_at_the_end_of_the_block_what_was_submitted_is_done_across_both_pools(name):
+    with conqure.open_engine(name, SITE) as engine:
         result = engine.qpus.submit(run, QuantumTask(BELL, device_id="b", shots=7))
         number = engine.cpus.submit(shots_of, result)
         last = engine.cpus.submit(a_thousand, number)
