@@ -3,9 +3,6 @@
 Needs the extra ``qrmi``. Page: docs/drivers/qrmi.md.
 """
 
-# mypy: disable-error-code="attr-defined"
-# The names of `qrmi` come from a compiled module without stubs.
-
 from __future__ import annotations
 
 import json

@@ -1,8 +1,5 @@
 """The QPUs that Slurm's QRMI plugin gave to this job: found by its variables, opened, acquired, released."""
 
-# mypy: disable-error-code="attr-defined"
-# The names of `qrmi` come from a compiled module without stubs.
-
 from __future__ import annotations
 
 import json

@@ -23,7 +23,7 @@ from .gates import GATES, Op, bind
 from .writer import UNMEASURED, ProgramWriter, real
 
 # PennyLane's name -> ours, where both mean the same matrix up to a phase of the whole
-_NAMES = {
+GATE_NAMES = {
     "Identity": "id",
     "PauliX": "x",
     "PauliY": "y",
@@ -123,7 +123,7 @@ class _Walk:
 
     def add(self, operation: Any) -> None:
         name = operation.name
-        ours = _NAMES.get(name)
+        ours = GATE_NAMES.get(name)
         if ours is not None and len(operation.wires) == GATES[ours][0]:
             angles = [real(name, angle) for angle in operation.data]
             self.writer.add(ours, self._qubits(operation.wires), angles)
@@ -178,7 +178,7 @@ class _Walk:
         if not operation.has_decomposition:
             raise InvalidTask(
                 f"operation {operation.name!r} is not in the language 'gates' and has no decomposition. "
-                f"These are: {', '.join(_NAMES)}."
+                f"These are: {', '.join(GATE_NAMES)}."
             )
         for part in operation.decomposition():
             self.add(part)

@@ -22,8 +22,7 @@ from pennylane.transforms import broadcast_expand, defer_measurements, split_non
 from pennylane.wires import Wires
 
 from qpu_executors.translation.gates import GATES
-from qpu_executors.translation.pennylane import _NAMES as GATE_NAMES
-from qpu_executors.translation.pennylane import MidMeasure
+from qpu_executors.translation.pennylane import GATE_NAMES, MidMeasure
 
 from .observables import agreed, basis_of, rotations
 
