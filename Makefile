@@ -1,6 +1,8 @@
 # Every target installs what it needs into .venv first, once. Nothing has to be activated.
 VENV ?= .venv
 export VENV PYTHON
+# Tests start thousands of Python processes; without their bytecode each would compile our modules again.
+export PYTHONDONTWRITEBYTECODE :=
 BIN := $(VENV)/bin
 CMAKE := cd openmpq_runtime && PATH="$(abspath $(BIN)):$$PATH" cmake
 LOCKED := pyproject.toml requirements/lock.txt requirements/install

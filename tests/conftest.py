@@ -1,10 +1,13 @@
 """What every test stands on: no site of the person who runs them, and nothing left running when they end."""
 
 import contextlib
+import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 from hypothesis import settings
 
 REPOSITORY = Path(__file__).parent.parent
+
+gc.disable()  # until all tests are collected, which then stay
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so would every program that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -37,6 +42,19 @@ LONG_FIRST = [
 ]
 
 
+BUILT = "TESTS_BUILT"  # the folder of programs that tests compile, the same for all processes of a run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the process that starts the others
+        os.environ[BUILT] = tempfile.mkdtemp(prefix="conqure-tests-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(BUILT), ignore_errors=True)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "beside" not in config.option.markexpr:  # minutes of installing: a drill with a command of its own
         beside = [item for item in items if item.get_closest_marker("beside")]
@@ -44,6 +62,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in beside]
     rank = {str(REPOSITORY / "tests" / name): number for number, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
+
+
+def pytest_collection_finish() -> None:
+    """Some 5,000 tests and the SDKs they import are here to stay: the garbage collector need not look at them again."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

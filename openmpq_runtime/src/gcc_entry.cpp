@@ -13,7 +13,7 @@ namespace {
 
 using namespace openmpq;
 
-constexpr int on_host = -2;               // GOMP_DEVICE_HOST_FALLBACK; allowed even under MANDATORY
+constexpr int host_fallback = -2;         // GOMP_DEVICE_HOST_FALLBACK; allowed even under MANDATORY
 constexpr unsigned short by_value = 0x0d; // GOMP_MAP_FIRSTPRIVATE_INT: the value is in the pointer
 constexpr std::size_t extra = 2;          // the entries that begin_region() takes from the front
 
@@ -38,7 +38,7 @@ void begin_region(void *data) {
 }
 
 int known_to_libgomp(int device) {
-  return region_target(device, -1) == nowhere && !is_appended_host(device) ? device : on_host;
+  return region_target(device, -1) == nowhere && !is_appended_host(device) ? device : host_fallback;
 }
 
 template <class T> std::vector<T> with_front(std::size_t n, const T *values, T first, T second) {
@@ -59,7 +59,7 @@ OPENMPQ_ENTRY void openmpq_GOMP_target_ext(int device, void (*region)(void *), s
   if (!forward) // no libgomp at all: the region still runs
     return region(addresses);
   if (qpu == nowhere)
-    return forward(is_appended_host(device) ? on_host : device, region, n, addresses, sizes, kinds, flags, depend,
+    return forward(is_appended_host(device) ? host_fallback : device, region, n, addresses, sizes, kinds, flags, depend,
                    args);
   for (std::size_t i = 0; i < n; ++i)
     bind_argument(addresses[i], (kinds[i] & 0xff) == by_value ? 0 : sizes[i], qpu);
@@ -67,8 +67,8 @@ OPENMPQ_ENTRY void openmpq_GOMP_target_ext(int device, void (*region)(void *), s
       with_front<void *>(n, addresses, reinterpret_cast<void *>(region), reinterpret_cast<void *>(std::intptr_t(qpu)));
   auto all_sizes = with_front<std::size_t>(n, sizes, 0, 0);
   auto all_kinds = with_front<unsigned short>(n, kinds, by_value, by_value);
-  forward(on_host, begin_region, n + extra, all_addresses.data(), all_sizes.data(), all_kinds.data(), flags, depend,
-          args);
+  forward(host_fallback, begin_region, n + extra, all_addresses.data(), all_sizes.data(), all_kinds.data(), flags,
+          depend, args);
 }
 
 // A QPU has no memory of its own that the host cannot see: data constructs for one are the host's.

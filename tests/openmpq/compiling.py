@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 
-from ..conftest import REPOSITORY
+from ..conftest import BUILT, REPOSITORY
 
 PROGRAMS = Path(__file__).parent / "programs"
 BIN = Path(sys.executable).parent
@@ -75,28 +75,35 @@ OLD_CLANG = Compiler(
 )
 
 
-@cache
-def _built() -> Path:
-    """Where the programs of this run of the tests go; removed at its end."""
-    folder = Path(mkdtemp(prefix="openmpq-test-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+def made_once(what: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` fills; done once, whichever process of this run of the tests asks first."""
+    folder = Path(os.environ[BUILT]) / hashlib.sha256(repr(what).encode()).hexdigest()[:16]
+    folder.mkdir(exist_ok=True)
+    with (folder / ".made").open("a") as made:
+        fcntl.flock(made, fcntl.LOCK_EX)
+        if made.tell() == 0:
+            make(folder)
+            made.write("whole")
     return folder
 
 
 @cache
 def _compiled(compiler: Compiler, source: str, flags: tuple[str, ...], wrapper: str) -> Path:
-    path = Path(mkdtemp(dir=_built())) / Path(source).stem
-    standard = ["-std=c++17"] if wrapper == "openmpq-c++" else []
-    command = [str(BIN / wrapper), *standard, "-O1", "-Wall", "-Wextra", "-Werror", *flags, *compiler.flags]
-    done = subprocess.run(
-        [*command, str(PROGRAMS / source), "-o", str(path)],
-        env=compiler.environment(),
-        cwd=path.parent,  # where a Fortran module goes
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, f"{' '.join(done.args)}\n{done.stderr}"
-    return path
+    name = Path(source).stem
+
+    def compile_it(folder: Path) -> None:
+        standard = ["-std=c++17"] if wrapper == "openmpq-c++" else []
+        command = [str(BIN / wrapper), *standard, "-O1", "-Wall", "-Wextra", "-Werror", *flags, *compiler.flags]
+        done = subprocess.run(
+            [*command, str(PROGRAMS / source), "-o", str(folder / name)],
+            env=compiler.environment(),
+            cwd=folder,  # where a Fortran module goes
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, f"{' '.join(done.args)}\n{done.stderr}"
+
+    return made_once((compiler, source, flags, wrapper), compile_it) / name
 
 
 def run(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 from openmpq_runtime import Bridge, prefix, serve
 from qpu_executors import QPU, QPUThreadPool
 
 from ..conftest import REPOSITORY
-from .compiling import BIN, Compiler, run
+from .compiling import BIN, Compiler, made_once, run
 
 EXAMPLES = REPOSITORY / "openmpq_runtime" / "examples"
 TRAPS = [QPU(f"ion{k}", "emulated", 7, options={"driver": "statevector", "job_s": 0.005}) for k in range(6)]
@@ -32,10 +29,12 @@ def six_traps() -> Iterator[Bridge]:
 
 @cache
 def built(compiler: Compiler, target: str = "all", *settings: str) -> Path:
-    """The folder with the programs, by ``find_package(OpenMPQ)``; removed at the end of the tests."""
+    """The folder with the programs, by ``find_package(OpenMPQ)``."""
     compiler.require()
-    folder = Path(mkdtemp(prefix="openmpq-examples-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return made_once((compiler, target, settings), lambda folder: _build(folder, compiler, target, settings))
+
+
+def _build(folder: Path, compiler: Compiler, target: str, settings: Sequence[str]) -> None:
     compilers = [f"-DCMAKE_CXX_COMPILER={compiler.cxx}", f"-DCMAKE_C_COMPILER={compiler.c}"]
     where = f"-DOpenMPQ_DIR={prefix() / 'lib' / 'cmake' / 'OpenMPQ'}"
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
@@ -46,7 +45,6 @@ def built(compiler: Compiler, target: str = "all", *settings: str) -> Path:
     ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
 def output(program: Path, bridge: Bridge, *arguments: str) -> str:

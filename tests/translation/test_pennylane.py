@@ -12,7 +12,7 @@ from pennylane.tape import QuantumScript
 from qpu_executors import QPU, InvalidTask, as_task, hold
 from qpu_executors.drivers.unitaries import MATRICES
 from qpu_executors.translation.gates import GATES, GateProgram, Op
-from qpu_executors.translation.pennylane import _NAMES, from_tape, operations
+from qpu_executors.translation.pennylane import GATE_NAMES, from_tape, operations
 
 from ..drivers.reference import probabilities
 
@@ -81,9 +81,9 @@ def test_random_tapes_keep_their_probabilities(tape):
     assert_same(tape)
 
 
-@pytest.mark.parametrize("name", _NAMES)
+@pytest.mark.parametrize("name", GATE_NAMES)
 def test_names_that_are_taken_over_mean_the_same_matrix(name):
-    ours = _NAMES[name]
+    ours = GATE_NAMES[name]
     angles = [0.3, 1.1, -0.7][: GATES[ours][1]]
     wires = list(range(GATES[ours][0]))
     inner = name.removeprefix("Adjoint(").removesuffix(")")
