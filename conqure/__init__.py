@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 _WAIST = "qpu_executors"
 _HOME = {
     **dict.fromkeys(["QuantumTask", "QuantumResult", "Priority", "QPU", "Device", "run", "as_task"], _WAIST),
-    **dict.fromkeys(["Site", "Group", "current_site", "drivers", "open_device", "QPUThreadPool"], _WAIST),
+    **dict.fromkeys(["Site", "Group", "current_site", "installed_drivers", "open_device", "QPUThreadPool"], _WAIST),
     **dict.fromkeys(["ConqureError", "InvalidTask", "InvalidSite", "UnknownSite", "UnknownDevice"], _WAIST),
     **dict.fromkeys(["UnknownDriver", "UnknownEngine", "BrokenDriver", "MissingPackage", "NotOnQPU"], _WAIST),
     **dict.fromkeys(
@@ -129,7 +129,7 @@ if TYPE_CHECKING:
     from qpu_executors import WorkTimeout as WorkTimeout
     from qpu_executors import as_task as as_task
     from qpu_executors import current_site as current_site
-    from qpu_executors import drivers as drivers
+    from qpu_executors import installed_drivers as installed_drivers
     from qpu_executors import open_device as open_device
     from qpu_executors import run as run
 

@@ -21,7 +21,7 @@ from typing import Any
 from qpu_executors.device import QPU
 from qpu_executors.draining import drained
 from qpu_executors.errors import BrokenDriver, ConqureError, MissingPackage, UnknownDriver
-from qpu_executors.registry import check_options, driver, drivers, open_device
+from qpu_executors.registry import check_options, driver, installed_drivers, open_device
 
 from .static_imports import install_line, packages_missing
 
@@ -54,13 +54,13 @@ def glance(qpu: QPU) -> Availability:
     """At once, and without loading its driver."""
     if drain := drained(qpu):
         return Availability(DRAINED, drain.sentence(), (f"conqure devices resume {qpu.device_id}",))
-    if qpu.driver not in drivers():
+    if qpu.driver not in installed_drivers():
         return Availability(
             MISSING,
             f"driver {qpu.driver!r} is not installed",
             ("install the package that has it; 'conqure doctor' lists the drivers that are there",),
         )
-    if absent := packages_missing(drivers()[qpu.driver]):
+    if absent := packages_missing(installed_drivers()[qpu.driver]):
         names = ", ".join(absent)
         return Availability(MISSING, f"driver {qpu.driver!r} needs {names}", (install_line(absent, qpu.driver),))
     if qpu.reach in _JOBS:

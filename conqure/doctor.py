@@ -18,7 +18,7 @@ from typing import Any
 from qpu_executors.device import QPU
 from qpu_executors.errors import ConqureError, MissingPackage
 from qpu_executors.records import QuantumResult, QuantumTask
-from qpu_executors.registry import check_options, driver, drivers, open_device
+from qpu_executors.registry import check_options, driver, installed_drivers, open_device
 from qpu_executors.running import HeldDevice, run
 from qpu_executors.site import Site
 
@@ -100,7 +100,7 @@ def check_packages() -> Iterator[Check]:
 
 def check_drivers() -> Iterator[Check]:
     """Load each installed driver; a broken one is reported by name and stops nobody else."""
-    for name, where in drivers().items():
+    for name, where in installed_drivers().items():
         if name == "fake":  # for tests of pools, never for users
             continue
         try:

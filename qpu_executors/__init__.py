@@ -21,7 +21,7 @@ _HOME = {
     "Selector": "selector",
     "select": "selector",
     "open_device": "registry",
-    "drivers": "registry",
+    "installed_drivers": "registry",
     "broken_drivers": "registry",
     "run": "running",
     "hold": "running",
@@ -150,7 +150,7 @@ if TYPE_CHECKING:
     from .records import QuantumResult as QuantumResult
     from .records import QuantumTask as QuantumTask
     from .registry import broken_drivers as broken_drivers
-    from .registry import drivers as drivers
+    from .registry import installed_drivers as installed_drivers
     from .registry import open_device as open_device
     from .running import HeldDevice as HeldDevice
     from .running import QPUHandle as QPUHandle

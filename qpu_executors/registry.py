@@ -25,7 +25,7 @@ def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def drivers() -> dict[str, str]:
+def installed_drivers() -> dict[str, str]:
     """Names of the installed drivers and where each comes from (nothing is imported)."""
     return {name: point.value for name, point in sorted(_entry_points().items())}
 
@@ -53,7 +53,7 @@ def driver(name: str) -> Driver:
         if isinstance(error, ModuleNotFoundError) and not point.module.startswith(str(error.name)):
             raise MissingPackage(
                 f"driver {name!r} ({point.value}) needs the package {error.name!r}, which is not installed. "
-                f"Install it: pip install {error.name}"
+                f"Install it: {_install_line(point, str(error.name))}"
             ) from error
         raise BrokenDriver(
             f"driver {name!r} ({point.value}) cannot be loaded: {type(error).__name__}: {error}. "
@@ -62,10 +62,17 @@ def driver(name: str) -> Driver:
     return loaded
 
 
+def _install_line(point: EntryPoint, package: str) -> str:
+    """By the extra of the driver's name, if the distribution that has the driver offers one."""
+    if point.dist and point.name in (point.dist.metadata.get_all("Provides-Extra") or []):
+        return f"pip install '{point.dist.name}[{point.name}]'"
+    return f"pip install {package}"
+
+
 def broken_drivers() -> dict[str, ConqureError]:
     """Try every installed driver; the names of those that cannot be loaded, each with its error."""
     broken: dict[str, ConqureError] = {}
-    for name in drivers():
+    for name in installed_drivers():
         try:
             driver(name)
         except ConqureError as error:

@@ -103,11 +103,11 @@ def _as_json(qpu: QPU, found: Availability) -> dict[str, Any]:
     from dataclasses import asdict
 
     from qpu_executors.draining import drained
-    from qpu_executors.registry import drivers
+    from qpu_executors.registry import installed_drivers
 
     drain = drained(qpu)
     return {
-        "driver_installed": qpu.driver in drivers(),
+        "driver_installed": qpu.driver in installed_drivers(),
         "state": found.state,
         "usable": found.usable,
         "detail": found.detail,

@@ -7,8 +7,20 @@ import textwrap
 import pytest
 
 import qpu_executors.running as running
-from qpu_executors import QPU, DeviceError, InvalidSite, NotOnQPU, QuantumTask, UnknownDriver, hold, open_device, run
+from qpu_executors import (
+    QPU,
+    DeviceError,
+    InvalidSite,
+    MissingPackage,
+    NotOnQPU,
+    QuantumTask,
+    UnknownDriver,
+    hold,
+    open_device,
+    run,
+)
 from qpu_executors.errors import error_of_kind
+from qpu_executors.registry import driver
 from qpu_executors.testing import BELL, ROTATION, DeviceContract, FakeDevice
 
 SV = QPU("sv0", "statevector", 10)
@@ -105,8 +117,9 @@ def test_a_third_party_driver_is_found_and_a_broken_one_does_not_stop_the_others
     (info / "entry_points.txt").write_text("[conqure.devices]\nacme = acme_qpu:Acme\nbroken = broken_qpu:X\n")
     program = f"""
         import sys; sys.path.insert(0, {str(tmp_path)!r})
-        from qpu_executors import QPU, QuantumTask, broken_drivers, drivers, hold, run
-        print(drivers()["acme"], *(f"{{name}}: {{error}}" for name, error in broken_drivers().items()), sep="|")
+        from qpu_executors import QPU, QuantumTask, broken_drivers, installed_drivers, hold, run
+        broken = [f"{{name}}: {{error}}" for name, error in broken_drivers().items()]
+        print(installed_drivers()["acme"], *broken, sep="|")
         with hold(QPU("a", "acme", 5)):
             print(run(QuantumTask({BELL!r}, shots=3)).counts)
     """
@@ -115,3 +128,10 @@ def test_a_third_party_driver_is_found_and_a_broken_one_does_not_stop_the_others
     assert first.startswith("acme_qpu:Acme|")
     assert "broken: driver 'broken' (broken_qpu:X) cannot be loaded: RuntimeError: licence expired" in first
     assert second == "({'00': 3},)"
+
+
+def test_a_driver_whose_package_is_missing_says_which_extra_has_it(monkeypatch):
+    monkeypatch.delitem(sys.modules, "qpu_executors.drivers.aer", raising=False)
+    monkeypatch.setitem(sys.modules, "qiskit_aer", None)
+    with pytest.raises(MissingPackage, match=r"needs the package 'qiskit_aer'.* pip install 'conqure\[aer\]'"):
+        driver("aer")

@@ -3,7 +3,7 @@
 from qiskit import QuantumCircuit
 
 import conqure
-from conqure.queue.dax import DAX, execute
+from conqure.interop.dax import DAX, execute
 
 # GHZ circuit definition in Qiskit
 num_qubits = 4
