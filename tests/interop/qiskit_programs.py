@@ -20,15 +20,17 @@ QPUS = (QPU("sv0", "statevector", 8, tags=("fast",)), QPU("sv1", "statevector", 
 
 
 class CountingPool(Executor):
-    """A pool that keeps the tasks which go through it."""
+    """A pool that keeps the tasks which go through it, and their futures."""
 
     def __init__(self, pool: QPUThreadPool) -> None:
         self._pool, self.qpus = pool, pool.qpus
         self.tasks: list[QuantumTask] = []
+        self.futures: list[Future[Any]] = []
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         self.tasks += [argument for argument in args if isinstance(argument, QuantumTask)]
-        return self._pool.submit(fn, *args, **kwargs)
+        self.futures.append(self._pool.submit(fn, *args, **kwargs))
+        return self.futures[-1]
 
 
 @contextmanager

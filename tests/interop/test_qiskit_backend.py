@@ -280,6 +280,27 @@ def test_a_job_waits_runs_and_ends_and_what_waits_can_be_cancelled() -> None:
             second.result()
 
 
+def test_cancelling_a_job_of_several_circuits_cancels_all_that_wait() -> None:
+    with QPUThreadPool([QPUS[0]]) as own:
+        pool = CountingPool(own)
+        backend = provider(Site("lab", QPUS[:1]), pool=pool).get_backend("sv0")
+        held, go = threading.Event(), threading.Event()
+        own.submit(lambda: (held.set(), go.wait(60)))
+        assert held.wait(60)
+        try:
+            assert backend.run([bell(), _flipped()], shots=3).cancel()
+        finally:
+            go.set()
+        assert [future.cancelled() for future in pool.futures] == [True, True]
+
+
+def _flipped() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    return circuit
+
+
 def test_a_job_says_why_its_device_failed() -> None:
     broken = QPU("broken0", "fake", 3, options={"failures": 1})
     with QPUThreadPool([broken]) as pool:

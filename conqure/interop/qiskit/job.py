@@ -76,7 +76,8 @@ class Running:
 
     def cancel(self) -> bool:
         """Cancel the tasks that wait; what runs goes on. True if there was one."""
-        return any(future.cancel() for future in self._futures)
+        cancelled = [future.cancel() for future in self._futures]  # all of them, not up to the first
+        return any(cancelled)
 
 
 class QPUJob(JobV1):
