@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help vqe openmpq test check lint format bench beside parsl-suite wheel lock clean distclean
+.PHONY: help vqe openmpq test check drill lint format bench beside parsl-suite wheel lock clean distclean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1\t/' | expand -t 12
@@ -45,6 +45,9 @@ format: $(VENV)/.dev  ## sort imports, fix what ruff can fix, lay out the code
 
 bench: $(VENV)/.dev  ## measure against the goals: make bench ARGS="NAME --json FILE --plot DIR"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+drill: openmpq  ## the tests that take long: sanitizers, older compilers, faults on Slurm, every way to die
+	$(PYTEST) -m drill
 
 beside: $(VENV)/.dev  ## test with IQM's, AQT's and Mitiq's packages, in environments of their own (they hold back ours)
 	$(BIN)/python -m pytest -m beside

@@ -56,10 +56,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "beside" not in config.option.markexpr:  # minutes of installing: a drill with a command of its own
-        beside = [item for item in items if item.get_closest_marker("beside")]
-        config.hook.pytest_deselected(items=beside)
-        items[:] = [item for item in items if item not in beside]
+    for marker in ("beside", "drill"):  # they take long, so each has a command of its own
+        if marker not in config.option.markexpr:
+            apart = {item for item in items if item.get_closest_marker(marker)}
+            config.hook.pytest_deselected(items=apart)
+            items[:] = [item for item in items if item not in apart]
     rank = {str(REPOSITORY / "tests" / name): number for number, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: rank.get(str(item.path), len(rank)))
 

@@ -148,9 +148,9 @@ with open_engine(Site("unguarded", (QPU("f0", "fake", 5),), cpu_workers=1)) as (
     [
         "os.kill(os.getpid(), 9)",
         "os.kill(os.getpid(), 15)",
-        "os.kill(os.getpid(), 2)",
-        "os._exit(1)",
-        "raise RuntimeError",
+        pytest.param("os.kill(os.getpid(), 2)", marks=pytest.mark.drill),
+        pytest.param("os._exit(1)", marks=pytest.mark.drill),
+        pytest.param("raise RuntimeError", marks=pytest.mark.drill),
         "pass",
     ],
 )

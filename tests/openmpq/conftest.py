@@ -40,7 +40,7 @@ def six() -> Iterator[Bridge]:
         yield bridge
 
 
-COMPILERS = [GCC, CLANG, pytest.param(OLD_CLANG, marks=pytest.mark.slow)]  # two are enough for `make check`
+COMPILERS = [GCC, CLANG, pytest.param(OLD_CLANG, marks=pytest.mark.drill)]
 
 
 @pytest.fixture(params=COMPILERS, ids=lambda compiler: compiler.name, scope="session")

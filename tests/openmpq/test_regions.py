@@ -46,7 +46,7 @@ def test_regions_of_other_files_stay_what_they_are(compiler: Compiler, six: Brid
     assert not done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 @pytest.mark.parametrize("flags", [("-O0", "-g", "-fPIC"), ("-O3",)], ids=" ".join)
 def test_whatever_the_optimisation(compiler: Compiler, six: Bridge, flags: tuple[str, ...]) -> None:
     for source in ("regions.cpp", "mapping.cpp"):

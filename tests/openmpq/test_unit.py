@@ -32,7 +32,7 @@ def test_the_unit_tests_pass() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("preset", ["asan", "tsan"])
+@pytest.mark.parametrize("preset", ["asan", pytest.param("tsan", marks=pytest.mark.drill)])
 def test_the_unit_tests_pass_under_sanitizers(preset: str) -> None:
     cmake("--preset", preset)
     cmake("--build", "--preset", preset)

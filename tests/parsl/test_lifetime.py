@@ -96,10 +96,10 @@ def short() -> Iterator[Path]:
     ("way", "mode"),  # stock HTEX is in all of them, as the classical executor
     [
         ("SIGKILL", "workers"),
-        ("SIGKILL", "htex"),
+        pytest.param("SIGKILL", "htex", marks=pytest.mark.drill),
         ("SIGTERM", "workers"),
-        ("SIGINT", "threads"),
-        ("raise", "htex"),
+        pytest.param("SIGINT", "threads", marks=pytest.mark.drill),
+        pytest.param("raise", "htex", marks=pytest.mark.drill),
         ("leave", "workers"),
     ],
 )

@@ -175,6 +175,7 @@ def test_an_app_whose_job_is_cancelled_says_so_too(slurm: Slurm, tmp_path: Path)
         assert future.result().metadata["attempts"] == 2
 
 
+@pytest.mark.drill
 def test_a_job_whose_walltime_ends_cuts_no_circuit(slurm: Slurm, tmp_path: Path) -> None:
     with loaded(site_on(tmp_path, job_s=0.5, walltime='walltime = "00:01:00"')) as dfk:
         results = [future.result() for future in [pool(dfk).submit(run, bell()) for _ in range(130)]]

@@ -141,6 +141,7 @@ def test_a_run_records_the_jobs_that_held_its_qpu_and_its_workers(
     no_job_is_left(slurm)
 
 
+@pytest.mark.drill
 @engines
 def test_a_run_whose_whole_allocation_was_killed_goes_on_where_it_was(
     engine: str, start: Start, slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]
@@ -162,6 +163,7 @@ def test_a_run_whose_whole_allocation_was_killed_goes_on_where_it_was(
     no_job_is_left(slurm)
 
 
+@pytest.mark.drill
 @engines
 def test_a_run_whose_jobs_are_all_cancelled_ends_right_by_itself(
     engine: str, start: Start, slurm: Slurm, tmp_path: Path, undisturbed: list[dict[str, Any]]

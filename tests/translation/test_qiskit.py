@@ -204,7 +204,7 @@ def test_loops_over_numbers_are_unrolled_and_boxes_opened():
     ]
 
 
-@pytest.mark.parametrize("times", [10**9, pytest.param(600_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [10**9, pytest.param(600_000, marks=pytest.mark.drill)])
 def test_a_loop_without_end_is_refused(times):
     circuit = QuantumCircuit(1)
     with circuit.for_loop(range(times)):

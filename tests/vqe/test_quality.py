@@ -16,7 +16,7 @@ def test_best_of_six_starts_solves_random_graphs(engine: Engine) -> None:
     assert found["evaluations"] <= 84
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_best_of_six_starts_solves_most_of_twenty_random_graphs_with_and_without_weights(engine: Engine) -> None:
     plain = summary(judge(random_graphs(20), engine.qpus, engine.cpus))
     weighted = summary(judge(random_graphs(20, weighted=True), engine.qpus, engine.cpus))
