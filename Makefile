@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 CMAKE := cd openmpq_runtime && PATH="$(abspath $(BIN)):$$PATH" cmake
 LOCKED := pyproject.toml requirements/lock.txt requirements/install
 CPP = $(shell git ls-files '*.c' '*.cpp' '*.h' '*.hpp')
-# Two processes, a file of tests in one of them: much of the time is waiting for services.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes, a file of tests in one of them: much of the time is waiting for services.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 RUN := runs/maxcut7-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help

@@ -28,16 +28,23 @@ settings.register_profile("patient", parent=settings.default, deadline=None)
 settings.load_profile("patient")
 
 
-# Files of few, long tests. They go first, so that two processes with a file each end at about the same time.
+# The longest files. They go first, those that wait for Slurm beside those that compile, so that all end together.
 LONG_FIRST = [
-    "openmpq/test_unit.py",
+    "slurm/test_dask.py",
     "openmpq/test_examples.py",
-    "test_wheel.py",
     "openmpq/test_install.py",
+    "slurm/test_parsl.py",
+    "openmpq/test_run.py",
+    "test_wheel.py",
+    "slurm/test_vqe.py",
+    "openmpq/test_unit.py",
+    "openmpq/test_regions.py",
     "slurm/test_readme.py",
     "test_readme.py",
+    "slurm/test_mpi.py",
     "queue/device/test_drill.py",
     "queue/security/test_schema.py",
+    "slurm/test_slurm_sim.py",
     "queue/test_store_kill.py",
 ]
 

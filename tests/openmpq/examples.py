@@ -40,7 +40,7 @@ def _build(folder: Path, compiler: Compiler, target: str, settings: Sequence[str
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
     configure = ["cmake", "-S", str(EXAMPLES), "-B", str(folder), "-G", "Ninja", *compilers, where]
     for command in (
-        [*configure, "-DEXAMPLES_WERROR=ON", "-DEXAMPLES_FORTRAN=OFF", *settings],
+        [*configure, "-DEXAMPLES_WERROR=ON", "-DCMAKE_CXX_FLAGS_RELEASE=-O1", "-DEXAMPLES_FORTRAN=OFF", *settings],
         ["cmake", "--build", str(folder), "--target", target],
     ):
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -85,9 +85,10 @@ def test_stripping_takes_the_regions_out_of_the_tables_of_device_code(tmp_path: 
         object_file = tmp_path / ("x.o" if output else "once.o")
         return "omp_offloading_entries" in subprocess.check_output(["objdump", "-h", object_file], text=True)
 
-    assert tables()
     assert not tables("--openmpq-strip")
-    assert not tables("--openmpq-strip", "-fopenmp-targets=x86_64-pc-linux-gnu")
+    if not output:
+        assert tables()
+        assert not tables("--openmpq-strip", "-fopenmp-targets=x86_64-pc-linux-gnu")
 
 
 def test_a_compiler_that_is_none_is_named() -> None:
@@ -138,15 +139,9 @@ def test_the_wrapper_works_behind_mpicxx(six: Bridge, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What CMake alone installs, moved elsewhere afterwards (a name with a space): nothing in it knows its place."""
-    build, first = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("install") / "first"
-    environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
-    for command in (
-        ["cmake", "-S", str(REPOSITORY / "openmpq_runtime"), "-B", str(build), "-G", "Ninja"],
-        ["cmake", "--build", str(build)],
-        ["cmake", "--install", str(build), "--prefix", str(first)],
-    ):
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    """What CMake installs (`make openmpq` has built it), moved to a name with a space: nothing knows its place."""
+    build, first = REPOSITORY / "build" / "openmpq" / "dev", tmp_path_factory.mktemp("install") / "first"
+    subprocess.run([BIN / "cmake", "--install", build, "--prefix", first], check=True, capture_output=True)
     return first.rename(first.with_name("moved here"))
 
 

@@ -273,6 +273,7 @@ def test_a_cancelled_qpu_job_is_replaced_and_its_task_runs_again_and_says_so(slu
         assert result.metadata["slurm_job_id"] != job
 
 
+@pytest.mark.drill
 def test_a_pool_says_that_a_circuit_was_lost_and_repeats_it_only_if_told_to(slurm: Slurm, tmp_path: Path) -> None:
     with connected(site(tmp_path, job_s=8.0)) as client, pool(client) as strict, pool(client, retries=1) as again:
         for qpus in (strict, again):
@@ -303,6 +304,7 @@ def test_a_waiting_job_that_somebody_cancels_is_asked_for_again(slurm: Slurm, tm
         assert future.result(60).device_id == "ion0"
 
 
+@pytest.mark.drill
 def test_classical_work_goes_on_when_its_node_dies(slurm: Slurm, tmp_path: Path) -> None:
     with connected(site(tmp_path, jobs=1)) as client:
         node = client.submit(os.getenv, "SLURMD_NODENAME", pure=False).result(60)
@@ -322,6 +324,7 @@ def slow_node(seconds: float) -> str | None:
     return os.getenv("SLURMD_NODENAME")
 
 
+@pytest.mark.drill
 def test_work_goes_on_while_the_controller_restarts(slurm: Slurm, tmp_path: Path) -> None:
     with open_engine(site(tmp_path, job_s=0.5)) as (qpus, _):
         futures = [qpus.submit(run, bell()) for _ in range(6)]
@@ -333,7 +336,7 @@ def test_work_goes_on_while_the_controller_restarts(slurm: Slurm, tmp_path: Path
         assert other.result(60).device_id == "sc0"
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_a_job_is_replaced_before_its_walltime_cuts_a_circuit(
     slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -363,7 +366,7 @@ with open_engine({site!r}) as (qpus, cpus):
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.drill), signal.SIGKILL])
 def test_a_program_that_ends_leaves_no_job(slurm: Slurm, tmp_path: Path, how: signal.Signals) -> None:
     told = site(tmp_path, job_s=0.2)
     with start_program(HELD.format(site=str(told.path), program=BELL), tmp_path) as program:

@@ -24,6 +24,7 @@ from .sites import site_on
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 engines = pytest.mark.parametrize("engine", ["parsl", "dask"])
+one_engine = pytest.mark.parametrize("engine", ["parsl", pytest.param("dask", marks=pytest.mark.drill)])
 OPTIONS = ("--device", "tag:ion", "--starts", "3", "--seed", "7", "--optimizer", "spsa", "--iterations", "6")
 
 
@@ -182,7 +183,7 @@ def test_a_run_whose_jobs_are_all_cancelled_ends_right_by_itself(
     no_job_is_left(slurm)
 
 
-@engines
+@one_engine
 def test_a_run_says_what_it_waits_for(engine: str, start: Start, slurm: Slurm, tmp_path: Path) -> None:
     blocker = slurm.submit("sleep 120", "--partition=quantum", "--gres=qpu:ion:1")
     try:
@@ -194,7 +195,7 @@ def test_a_run_says_what_it_waits_for(engine: str, start: Start, slurm: Slurm, t
     program.finish()
 
 
-@engines
+@one_engine
 def test_a_qpu_that_nobody_offers_ends_a_run_with_one_message(
     engine: str, start: Start, slurm: Slurm, tmp_path: Path
 ) -> None:
@@ -205,7 +206,7 @@ def test_a_qpu_that_nobody_offers_ends_a_run_with_one_message(
     assert "Traceback" not in program.said
 
 
-@engines
+@one_engine
 def test_workers_that_never_start_end_a_run_with_the_end_of_their_log(
     engine: str, start: Start, slurm: Slurm, tmp_path: Path
 ) -> None:
@@ -216,7 +217,7 @@ def test_workers_that_never_start_end_a_run_with_the_end_of_their_log(
     assert "Traceback" not in program.said
 
 
-@engines
+@one_engine
 def test_sigterm_ends_a_run_and_all_its_jobs(engine: str, start: Start, slurm: Slurm, tmp_path: Path) -> None:
     program = start(site_on(tmp_path), engine, *OPTIONS, "--out", "run")
     program.wait_for(circuits=5)

@@ -58,7 +58,7 @@ def test_lithium_hydride_reaches_chemical_accuracy_in_a_small_active_space(state
     assert lowest_exact(molecule, statevector, 4) - exact < 0.1 * CHEMICAL_ACCURACY
 
 
-@pytest.mark.slow
+@pytest.mark.drill
 def test_lithium_hydride_reaches_chemical_accuracy_in_its_default_active_space(statevector: Any) -> None:
     molecule = Molecule.of("LiH")
     exact = molecule.exact_energy()
