@@ -49,6 +49,9 @@ LONG_FIRST = [
 ]
 
 
+# Fixtures that start a service or a cluster, or compile: a test that asks for one is slow without saying so.
+SERVICES = {"service", "town", "lab", "plain_http", "mariadb", "postgresql", "slurm", "shared_cluster", "new_cluster"}
+SERVICES |= {"bridge", "compiler", "either", "six", "traps"}
 BUILT = "TESTS_BUILT"  # the folder of programs that tests compile, the same for all processes of a run
 
 
@@ -62,7 +65,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(os.environ.pop(BUILT), ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before the option -m chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if SERVICES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
     for marker in ("beside", "drill"):  # they take long, so each has a command of its own
         if marker not in config.option.markexpr:
             apart = {item for item in items if item.get_closest_marker(marker)}

@@ -63,6 +63,7 @@ def test_the_version_is_printed(conqure, program):
     assert conqure("--version").out == program("--version").out == f"conqure {__version__}\n"
 
 
+@pytest.mark.slow
 def test_python_dash_m_is_the_same_program(program):
     done = subprocess.run([sys.executable, "-m", "conqure", "--help"], capture_output=True, text=True, timeout=60)
     assert done.stdout == program("--help").out
@@ -98,6 +99,7 @@ def test_debug_shows_the_traceback_wherever_it_stands(program, arguments):
     assert "UnknownSite: no site 'nowhere'" in done.err
 
 
+@pytest.mark.slow
 def test_control_c_ends_a_run_with_exit_code_130_and_no_traceback(folder):
     (folder / "conqure.toml").write_text('[qpu.slow]\ndriver = "fake"\nqubits = 2\noptions = { delay_s = 1.5 }\n')
     (folder / "bell.json").write_text(BELL)
@@ -111,12 +113,14 @@ def test_control_c_ends_a_run_with_exit_code_130_and_no_traceback(folder):
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_a_pipe_gets_plain_text(program):
     for arguments in (["--help"], ["devices"], ["sites", "list"], ["sites", "show"], ["run", "bell.qasm"]):
         text = program(*arguments).out
         assert not re.search("[\x1b─-╿█]", text), text
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_lines_and_colours(terminal):
     assert "─────" in terminal("devices").out
     assert "█████" in terminal("run", "bell.qasm").out
@@ -164,6 +168,7 @@ def test_vqe_says_what_it_lacks(conqure, monkeypatch, missing, said):
     assert "pip install 'conqure[vqe]'" in done.err
 
 
+@pytest.mark.slow
 def test_tab_offers_sites_devices_and_engines(program):
     def offered(*words):
         line = " ".join(["conqure", *words])
@@ -175,6 +180,7 @@ def test_tab_offers_sites_devices_and_engines(program):
     assert offered("sites", "c") == ["check"]
 
 
+@pytest.mark.slow
 def test_a_terminal_without_these_characters_gets_plain_text(terminal, monkeypatch):
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     done = terminal("run", "bell.qasm", "--top", "1")

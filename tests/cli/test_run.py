@@ -162,6 +162,7 @@ def test_what_is_no_number_is_named(text):
             parse_parameters([text])
 
 
+@pytest.mark.slow
 def test_a_wire_result_on_standard_output_is_one_json_document(program):
     done = program("run", "bell.qasm", "--json")
     assert (done.code, done.err) == (0, "")

@@ -59,6 +59,7 @@ def test_each_slot_has_a_worker_and_each_worker_its_resources(client: Client) ->
     assert {w["name"]: w["resources"] for w in workers}["ion1"] == offered(SITE.qpus[1])
 
 
+@pytest.mark.slow
 def test_a_qpu_that_does_not_open_is_told_with_its_drivers_message() -> None:
     with pytest.raises(UnknownDriver, match=r"'broken0' did not open: no driver 'nonsense'"):
         cluster(Site("broken", (QPU("broken0", "nonsense", 3),), cpu_workers=1))
@@ -87,6 +88,7 @@ def test_classical_marks_tasks_for_clusters_without_our_scheduler_plugin(client:
     assert set(client.gather(futures)) <= {"cpu0", "cpu1"}
 
 
+@pytest.mark.slow
 def test_an_engine_gives_both_pools_and_ends_with_its_block() -> None:
     site = Site("engine", (QPU("f0", "fake", 5, slots=2),), cpu_workers=1)
     with open_engine(site, security=False) as (qpus, cpus):

@@ -51,6 +51,7 @@ def assert_agrees(name, program, row=()):
     assert distance(counts, expected) < bound(expected, SHOTS), (counts, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QPUS)
 def test_every_gate_of_the_language_does_what_qiskits_matrix_says(name):
     """All gates in one circuit would hide little, but one circuit for each would take minutes: three gates each."""
@@ -90,6 +91,7 @@ test_random_programs_agree_on_the_basic_simulator = pytest.mark.slow(agreement("
 test_random_programs_agree_when_transpiled_to_a_line = pytest.mark.slow(agreement("transpiled to a line", 25))
 
 
+@pytest.mark.slow
 @given(programs(max_ops=8))
 @settings(deadline=None, max_examples=25, derandomize=True, database=None)
 def test_a_program_written_as_openqasm_3_and_read_again_is_the_same(program):

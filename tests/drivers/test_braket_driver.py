@@ -173,6 +173,7 @@ class TestDeviceOfAWS(DeviceContract):
     seeds = False
 
 
+@pytest.mark.slow
 def test_each_row_is_one_quantum_task_and_the_remote_id_is_their_arns(cloud):
     task = QuantumTask(ROTATION, parameter_values=[[0.0], [np.pi]], shots=50)
     with hold(AWS) as held:
@@ -188,6 +189,7 @@ def test_a_local_simulator_is_no_remote_device(local):
     assert not isinstance(local.device, RemoteDevice)
 
 
+@pytest.mark.slow
 def test_a_task_that_is_tried_again_is_submitted_once(cloud):
     task = QuantumTask(BELL, shots=30)
     counts = []
@@ -209,6 +211,7 @@ def test_a_submission_whose_answer_got_lost_is_found_and_only_the_missing_rows_a
     assert len(cloud.tasks) == 3
 
 
+@pytest.mark.slow
 def test_a_whole_submission_is_found_by_its_key(cloud):
     with hold(AWS) as held:
         prepared = held.device.prepare(ROTATION, "gates")

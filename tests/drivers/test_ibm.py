@@ -127,6 +127,7 @@ def test_a_job_whose_id_got_lost_is_found_by_its_tag(account):
     assert len(account.jobs) == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_failed_says_why_and_is_submitted_anew(account):
     task = QuantumTask(BELL, shots=100)
     account.fails = ["The fridge is warm"]
@@ -203,6 +204,7 @@ def test_a_machine_that_the_account_lacks_is_named(account, n_qubits, options, s
         IBMDevice("m", n_qubits, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "theirs"), [("session", "dedicated"), ("batch", "batch")])
 def test_a_session_is_opened_by_the_first_task_kept_for_all_and_closed_at_the_end(account, mode, theirs):
     with hold(machine(mode=mode, max_time="10m")) as held:

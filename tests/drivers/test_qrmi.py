@@ -299,6 +299,7 @@ def test_parameters_arrive_in_the_order_of_their_columns(system):
     assert counts == ({"00001": 50}, {"10000": 50}, {"00010": 50})
 
 
+@pytest.mark.slow
 def test_the_distribution_is_what_quantum_mechanics_says_on_a_machine_of_156_qubits():
     program = gates(3, ["h", [0]], ["ccx", [0, 1, 2]], ["ry", [1], [0.7]], ["cx", [0, 2]], ["u", [1], [0.4, 0.2, 1.1]])
     qpu = QPU("fez", "qrmi", 156, options=OPTIONS)

@@ -82,6 +82,7 @@ def test_gates_take_no_more_entangling_operations_than_known_circuits(name, enta
     assert sum(op.name == "rxx" for op in made) == entangling
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(max_ops=10))
 def test_a_compiled_program_has_the_distribution_of_the_original(program):

@@ -90,6 +90,7 @@ def as_counts(result):
     return dict(Counter("".join(map(str, row)) for row in rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "midway", "shots"), [(n, n % 4 == 0, 400 if n % 4 == 0 else 4000) for n in range(16)])
 def test_random_circuits_have_the_distribution_of_cirqs_simulator(sampler, seed, midway, shots):
     circuit = random_circuit(random.Random(seed), midway)  # Cirq takes milliseconds a shot for what is midway

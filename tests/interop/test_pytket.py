@@ -66,6 +66,7 @@ def test_each_gate_is_the_gate_of_pytket(kind):
     compare(mixed(circuit))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(15))
 def test_random_circuits_have_pytkets_distribution(seed):
     rng, circuit = random.Random(seed), mixed(Circuit(4))

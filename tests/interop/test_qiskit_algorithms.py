@@ -77,6 +77,7 @@ def test_qaoa_cuts_a_square(pool: CountingPool, whose: str) -> None:
     assert best["value"] == pytest.approx(-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whose", SAMPLERS)
 def test_sampling_vqe_finds_the_lowest_state_of_a_diagonal(pool: CountingPool, whose: str) -> None:
     backend = provider(pool=pool).get_backend("any")

@@ -44,6 +44,7 @@ def frequencies(bits: Any, place: Any = None) -> dict[str, float]:
     return {key: number / shots for key, number in counts.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(circuit=circuits())
 def test_it_samples_what_the_state_vector_says(module_pool: CountingPool, circuit: QuantumCircuit) -> None:

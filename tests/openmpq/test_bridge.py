@@ -175,6 +175,7 @@ def test_a_request_is_cancelled_while_it_waits(bridge: Bridge) -> None:
     assert answers[2]["kind"] == "cancelled"
 
 
+@pytest.mark.slow
 def test_no_more_than_so_many_requests_of_a_client_are_in_flight(pool: QPUThreadPool) -> None:
     recorder = Recorder()
     with serve(pool, max_in_flight=3, observers=[recorder]) as bridge, WireClient(bridge.address) as client:

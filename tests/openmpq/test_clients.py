@@ -67,6 +67,7 @@ def test_who_comes_back_too_late_is_told_and_nothing_runs_again(pool: QPUThreadP
     assert numbers(recorder) == [1, 2]
 
 
+@pytest.mark.slow
 def test_the_welcome_comes_before_any_answer(pool: QPUThreadPool) -> None:
     with serve(pool) as bridge:
         client = WireClient(bridge.address)
@@ -127,6 +128,7 @@ def test_an_outcome_that_cannot_be_sent_is_an_answer_all_the_same() -> None:
     assert (answer["is"], answer["kind"]) == ("failed", "error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limit", "value"), [("PATIENCE_S", 1), ("MAX_BACKLOG", 10_000)])
 def test_a_client_that_never_reads_is_given_up(
     pool: QPUThreadPool, monkeypatch: pytest.MonkeyPatch, limit: str, value: int

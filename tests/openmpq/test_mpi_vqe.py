@@ -80,6 +80,7 @@ def test_blocks_cover_all_rows_once_also_with_more_ranks_than_rows() -> None:
         assert rows == list(range(n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2, 4])
 def test_any_number_of_ranks_finds_what_exact_diagonalisation_finds(ranks: int, tmp_path: Path) -> None:
     need(shutil.which("mpirun"), "Open MPI")

@@ -258,6 +258,7 @@ def test_openqasm_with_registers_resets_and_parameters_gives_the_same_distributi
     assert alike(ours, theirs)
 
 
+@pytest.mark.slow
 def test_the_qiskit_script_prints_the_same_distribution() -> None:
     shots = 20_000
     text = HostCircuit(SCRIPT, shots).qiskit

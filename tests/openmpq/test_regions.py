@@ -71,6 +71,7 @@ def test_a_compiler_that_is_missing_skips_the_test_and_fails_it_in_ci(monkeypatc
         missing.require()
 
 
+@pytest.mark.slow
 def test_only_calls_of_files_with_the_header_are_led_elsewhere(tmp_path: Path) -> None:
     """What the linker sees: the redirect is in the object file, so the order of libraries does not matter."""
 

@@ -91,6 +91,7 @@ def test_programs_of_a_node_in_both_languages_share_one_connection(tmp_path: Pat
             pool.shutdown()
 
 
+@pytest.mark.slow
 def test_a_relay_that_is_killed_is_replaced_and_nothing_runs_twice() -> None:
     recorder = Recorder()
     with served(recorder) as bridge:
@@ -110,6 +111,7 @@ def test_a_relay_that_is_killed_is_replaced_and_nothing_runs_twice() -> None:
         assert bridge.n_accepted == 2
 
 
+@pytest.mark.slow
 def test_a_rank_that_dies_frees_what_it_waited_for_and_leaves_the_others_alone() -> None:
     recorder = Recorder()
     with served(recorder, grace_s=0.1) as bridge:

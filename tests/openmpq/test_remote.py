@@ -137,6 +137,7 @@ def test_shutdown_may_cancel_what_waits(bridge: Bridge) -> None:
     assert all(future.cancelled() for future in futures)
 
 
+@pytest.mark.slow
 def test_a_connection_that_breaks_is_made_again_and_nothing_runs_twice(pool: QPUThreadPool, tmp_path: Path) -> None:
     recorder = Recorder()
     with (

@@ -161,12 +161,14 @@ def test_files_that_the_shell_opens_for_the_program_stay_open(folder: Path) -> N
     assert subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60).stdout == "hello"
 
 
+@pytest.mark.slow
 def test_only_the_selected_qpus_serve() -> None:
     done = run("--device", "tag:fast", GCC.compile("bells.cpp"), 3)
     assert done.returncode == 0
     assert "sv1" not in done.stderr
 
 
+@pytest.mark.slow
 def test_over_tcp_the_program_proves_a_token_that_is_gone_afterwards() -> None:
     script = 'echo $OPENMPQ_POOL; echo $OPENMPQ_TOKEN_FILE; stat -c %a "$OPENMPQ_TOKEN_FILE"; exec "$0" 2'
     done = run("--listen", "tcp:127.0.0.1:0", "sh", "-c", script, GCC.compile("bells.cpp"))
@@ -176,6 +178,7 @@ def test_over_tcp_the_program_proves_a_token_that_is_gone_afterwards() -> None:
     assert not Path(token).parent.exists()
 
 
+@pytest.mark.slow
 def test_a_program_that_needs_no_qpu_is_told_what_may_be_wrong() -> None:
     done = run("true")
     assert (done.returncode, done.stdout) == (0, "")
@@ -199,6 +202,7 @@ def test_the_exit_code_is_the_programs(script: str, code: int) -> None:
     assert run("-q", "sh", "-c", script).returncode == code
 
 
+@pytest.mark.slow
 def test_a_program_that_cannot_run_is_named_with_a_shells_exit_code(folder: Path) -> None:
     (folder / "vqe").write_text("not a program")
     (folder / "text").write_text("not a program")
@@ -219,6 +223,7 @@ def test_a_program_that_cannot_run_is_named_with_a_shells_exit_code(folder: Path
         assert (done.returncode, done.stderr.strip()) == (code, f"openmpq-run: {text}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -259,6 +264,7 @@ def test_a_program_that_dies_does_not_leave_us_waiting_for_its_circuits(folder: 
 # -- signals --
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", NOTED, ids=lambda number: number.name)
 def test_a_signal_reaches_the_program_once_and_the_program_decides(
     start: Callable[..., Running], number: signal.Signals
@@ -360,6 +366,7 @@ def test_kill_9_ends_the_ranks_too(start: Callable[..., Running]) -> None:
 # -- MPI --
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("mpi")
 def test_ranks_share_the_pool() -> None:
     done = run("-n", "2", GCC.compile("bells.cpp"), 3, OPENMPQ_MPIRUN="mpirun --oversubscribe")

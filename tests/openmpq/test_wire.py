@@ -76,6 +76,7 @@ def test_random_bytes_are_refused_or_end_the_connection_and_nothing_else(data: b
         reader(data).message()
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.text(max_size=5), st.integers(0, 2**53)), max_size=5))
 def test_messages_come_out_as_they_went_in_however_they_are_cut(messages: list[dict[str, Any]]) -> None:
     read: Callable[[], dict[str, Any]] = reader(b"".join(wire.frame(json.dumps(m).encode()) for m in messages)).message

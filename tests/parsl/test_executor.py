@@ -65,6 +65,7 @@ def does_not_overlap(results: list[Any]) -> bool:
 # Who holds what
 
 
+@pytest.mark.slow
 def test_a_qpu_runs_one_task_at_a_time_also_over_several_blocks_and_submitters() -> None:
     with loaded((ION0, ION1), qpu_mode="workers", qpu_provider=blocks(3)) as dfk:
         until(lambda: len(qpu_executor(dfk).list_workers()) == 3, 30)
@@ -76,6 +77,7 @@ def test_a_qpu_runs_one_task_at_a_time_also_over_several_blocks_and_submitters()
             assert does_not_overlap([result for result in results if result.device_id == device_id])
 
 
+@pytest.mark.slow
 def test_a_qpu_with_two_slots_runs_two_tasks_at_a_time() -> None:
     with loaded((QPU("sim", "fake", 5, slots=2),), qpu_mode="workers") as dfk:
         until(lambda: [worker["ready"] for worker in qpu_executor(dfk).list_workers()] == [True, True])
@@ -83,6 +85,7 @@ def test_a_qpu_with_two_slots_runs_two_tasks_at_a_time() -> None:
         assert max(start, other_start) < min(end, other_end)
 
 
+@pytest.mark.slow
 def test_with_fewer_workers_than_qpus_every_qpu_is_reached(tmp_path: Any) -> None:
     provider = blocks(1)
     executor = QPUExecutor(qpus=[ION0, ION1], provider=provider, max_workers_per_node=1)
@@ -92,6 +95,7 @@ def test_with_fewer_workers_than_qpus_every_qpu_is_reached(tmp_path: Any) -> Non
         assert len({process for _, process in names}) == 1
 
 
+@pytest.mark.slow
 def test_waiting_lifts_a_task_above_later_ones_of_a_higher_priority() -> None:
     with loaded((ION0,), qpu_mode="workers", executors=[]) as dfk:
         qpu_executor(dfk).broker._leases.queue._aging_s = 0.05
@@ -107,6 +111,7 @@ def test_waiting_lifts_a_task_above_later_ones_of_a_higher_priority() -> None:
 # Workers that die
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "words"), [("exit", "exit code was 7(?s:.*)the last words"), ("SIGKILL", "SIGKILL")])
 def test_a_worker_that_dies_fails_its_task_at_once_and_is_started_again(how: str, words: str) -> None:
     with loaded((ION0,), qpu_mode="workers", retries=0) as dfk:
@@ -120,6 +125,7 @@ def test_a_worker_that_dies_fails_its_task_at_once_and_is_started_again(how: str
         assert [worker["ready"] for worker in qpu_executor(dfk).list_workers()] == [True]
 
 
+@pytest.mark.slow
 def test_a_task_whose_worker_died_is_tried_again(tmp_path: Any) -> None:
     @quantum_app
     def dies_once(mark: str, qpu: Any) -> str:
@@ -154,6 +160,7 @@ def parent_of(process: int) -> int:
 # Devices and blocks that do not start
 
 
+@pytest.mark.slow
 def test_a_device_that_cannot_be_opened_fails_its_tasks_with_the_reason_and_not_those_of_others() -> None:
     broken = QPU("broken", "tests.no_such_driver", 5)
     with loaded((broken, ION0), qpu_mode="workers"):
@@ -172,6 +179,7 @@ def test_when_no_device_can_be_opened_every_task_is_told_why() -> None:
             bell().result()
 
 
+@pytest.mark.slow
 def test_a_block_that_cannot_start_is_reported_with_its_stderr() -> None:
     provider = blocks(1, worker_init="echo the module is not there >&2; exit 3")
     with loaded((ION0,), qpu_mode="workers", qpu_provider=provider), pytest.raises(Exception, match="is not there"):
@@ -211,6 +219,7 @@ def test_a_classical_app_goes_to_the_classical_executor_and_never_to_a_qpu_by_lo
         assert {anywhere().result() for _ in range(20)} == {os.getpid()}
 
 
+@pytest.mark.slow
 def test_a_bash_app_runs_beside_quantum_apps(tmp_path: Any) -> None:
     @parsl.bash_app
     def says(word: str, stdout: str = str(tmp_path / "said")) -> str:

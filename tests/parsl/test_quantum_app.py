@@ -65,6 +65,7 @@ def two_bells() -> list[Any]:
 # What is returned
 
 
+@pytest.mark.slow
 def test_a_returned_circuit_becomes_its_result(dfk: DataFlowKernel) -> None:
     result = bell().result()
     assert isinstance(result, QuantumResult)
@@ -72,6 +73,7 @@ def test_a_returned_circuit_becomes_its_result(dfk: DataFlowKernel) -> None:
     assert 0 <= result.queue_s < 60
 
 
+@pytest.mark.slow
 def test_a_list_of_circuits_becomes_a_list_of_separate_samples(dfk: DataFlowKernel) -> None:
     results = several(3, parameter_values=[0.3, 0.4, 0.5, 0.6]).result()
     assert [result.device_id for result in results] == ["sv0"] * 3

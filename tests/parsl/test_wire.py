@@ -54,6 +54,7 @@ def test_the_secret_and_the_socket_are_this_users_alone(workers: DataFlowKernel)
     assert stat.S_IMODE((folder / "secret").stat().st_mode) == 0o600
 
 
+@pytest.mark.slow
 def test_who_does_not_know_the_secret_is_sent_away(workers: DataFlowKernel) -> None:
     with pytest.raises((wire.NotOneOfUs, EOFError)):
         wire.connect(qpu_executor(workers).broker.socket, b"a guess" + bytes(25))

@@ -32,11 +32,13 @@ def anywhere() -> int:
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_a_device_stays_open_from_task_to_task(workers: DataFlowKernel) -> None:
     calls = [bell(device="ion0", shots=1).result().metadata["call"] for _ in range(3)]
     assert calls == [calls[0], calls[0] + 1, calls[0] + 2]
 
 
+@pytest.mark.slow
 def test_a_held_session_keeps_others_off_its_qpu(workers: DataFlowKernel) -> None:
     with session("ion1", hold=True) as mine:
         own = bell(shots=1)
@@ -53,6 +55,7 @@ def test_a_classical_app_is_refused_with_a_hint(workers: DataFlowKernel) -> None
         anywhere().result()
 
 
+@pytest.mark.slow
 def test_a_classical_app_that_names_a_qpu_runs_there(workers: DataFlowKernel) -> None:
     assert anywhere(parsl_resource_specification={"device_id": "sv0"}).result() == pid(device="sv0").result()
 
@@ -134,6 +137,7 @@ def test_circuits_of_qiskit_and_pennylane_are_read_on_the_worker(workers: DataFl
         assert set(future.result().counts[0]) <= {"00", "11"}
 
 
+@pytest.mark.slow
 def test_a_function_of_the_script_that_lacks_its_names_says_why(run_python: Callable[..., str]) -> None:
     program = """
 import parsl

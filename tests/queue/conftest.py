@@ -15,7 +15,8 @@ from conqure.queue.stores.sql import SQLStore
 from ..openmpq.compiling import need
 from .databases import MariaDB, PostgreSQL, Server, running
 
-KINDS = ("memory", "tinydb", "sqlite", "mariadb", "postgresql")
+SERVERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("mariadb", "postgresql")]
+KINDS = ("memory", "tinydb", "sqlite", *SERVERS)
 
 
 @pytest.fixture(scope="session")

@@ -91,6 +91,7 @@ def test_a_work_that_has_waited_too_long_is_not_put_off_any_more(name: str) -> N
     assert order(policy, [patient, liked], now=601, history=history)[0] == patient
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*POLICIES, "same_qubits+fair_share"])
 @given(
     st.lists(
@@ -135,6 +136,7 @@ def test_history_remembers_what_was_done_before_it_was_there() -> None:
     assert history.qubits_on("ion0") == 5
 
 
+@pytest.mark.slow
 def test_the_policies_of_the_paper_save_reloads_and_time_on_an_emulated_machine() -> None:
     from benchmarks.queue import policies
 

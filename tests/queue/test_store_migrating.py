@@ -180,6 +180,7 @@ def conqure(*words: str) -> Result:
     return CliRunner().invoke(app, ["store", *words])
 
 
+@pytest.mark.slow
 def test_a_store_is_moved_with_one_command(source: Store, tmp_path: Path) -> None:
     works = fill(source)
     moved = conqure("migrate", source.url, f"sqlite:{tmp_path}/to.db")

@@ -29,9 +29,10 @@ from conqure.queue.testing import ids, ready_work
 from conqure.queue.work import WorkStatus, new_work_id
 from qpu_executors.errors import MissingPackage, StoreError, WorkConflict
 
+from .conftest import SERVERS
 from .databases import PASSWORD, Server
 
-DATABASES = ("sqlite", "mariadb", "postgresql")
+DATABASES = ("sqlite", *SERVERS)
 
 
 @pytest.fixture(params=DATABASES)

@@ -205,6 +205,7 @@ def test_what_is_wrong_is_said_with_the_line(statements, capfd):
     assert capfd.readouterr() == ("", "")  # the parser has a habit of printing
 
 
+@pytest.mark.slow
 def test_text_nested_without_end_is_refused():
     with pytest.raises(InvalidTask, match="nested too deeply"):
         read(HEAD + "qubit q; ry(" + "(" * 3000 + "1" + ")" * 3000 + ") q;")

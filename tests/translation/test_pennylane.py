@@ -75,6 +75,7 @@ def tapes(draw):
     return QuantumScript(done, [draw(st.sampled_from([qml.counts, qml.sample]))(wires=read)])
 
 
+@pytest.mark.slow
 @given(tapes())
 @settings(deadline=None, max_examples=60, derandomize=True, database=None)
 def test_random_tapes_keep_their_probabilities(tape):

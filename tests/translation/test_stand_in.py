@@ -33,6 +33,7 @@ def test_a_cx_becomes_what_the_paper_says():
     assert on(made, 0) == [("ry", (turn,)), ("rx", (turn,)), H, H, X, X, ("ry", (-turn,)), ("rx", (-turn,))]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_no_gate_is_on_two_qubits_and_everything_else_stays(program):

@@ -87,6 +87,7 @@ def test_a_molecule_from_the_command_line(conqure_: Conqure) -> None:
     assert all(start["noiseless"] - result["exact_energy"] < 1.6e-3 for start in result["starts"])
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_and_can_be_drawn_later(conqure_: Conqure) -> None:
     conqure_.json("maxcut", *FAST, "--out", "run")
     assert not Path("run/convergence.png").exists()
@@ -97,6 +98,7 @@ def test_figures_are_drawn_and_can_be_drawn_later(conqure_: Conqure) -> None:
         assert name in done.stdout
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_run_it_was(conqure_: Conqure) -> None:
     whole = conqure_.json("maxcut", "petersen", *FAST, "--optimizer", "powell", "--iterations", "40", "--out", "run")
     log = Path("run/evaluations.jsonl")
@@ -157,6 +159,7 @@ def test_the_help_explains_every_option_and_gives_examples(arguments: list[str],
         assert "molecule" in text
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_are_bars_and_a_coloured_table(tmp_path: Path) -> None:
     """A real pseudo-terminal: bars while it runs, the best start marked in the table."""
     master, slave = pty.openpty()

@@ -53,6 +53,7 @@ def test_six_starts_find_the_maximum_cut_of_the_shipped_graph(engine: Engine) ->
     assert len(result.steps) == 6 * 29
 
 
+@pytest.mark.slow
 def test_measured_energies_lie_within_their_errors_of_the_noiseless_ones(engine: Engine) -> None:
     """Twelve starts: no final energy is further than four standard errors from the computed one."""
     result = solve(GRAPH, qpus=engine.qpus, cpus=engine.cpus, starts=12, seed=8)
@@ -88,6 +89,7 @@ def test_a_seed_is_drawn_and_kept_when_none_is_given(engine: Engine) -> None:
     assert same(again, first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimiser_runs_through_the_graph(name: str, engine: Engine) -> None:
     triangle = MaxCut.of("triangle", [(0, 1), (1, 2), (0, 2)])
@@ -111,6 +113,7 @@ def test_groups_are_measured_by_a_circuit_each(engine: Engine) -> None:
     assert abs(result.best.energy - result.exact) < 0.15
 
 
+@pytest.mark.slow
 def test_starts_share_the_qpus_and_steps_hide_behind_circuits() -> None:
     """Six starts on two QPUs of 5 ms: some start's circuits are always queued, so the QPUs hardly pause."""
     with open_engine("threads", emulated_site(2, 5)) as engine:

@@ -34,6 +34,7 @@ def taken(asked: Asked) -> list[Sequence[str]]:
     return [reasons for reasons, _ in told]
 
 
+@pytest.mark.slow
 def test_what_tasks_wait_for_is_told_once_until_it_changes() -> None:
     assert taken(Asked([], ["job 7 waits"], ["job 7 waits"], ["job 7 runs"])) == [["job 7 waits"], ["job 7 runs"]]
 

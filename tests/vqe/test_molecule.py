@@ -48,6 +48,7 @@ def test_the_ansatz_reaches_the_ground_state_of_hydrogen_at_any_bond_length(bond
     assert lowest_exact(molecule, statevector, 3) - exact < 0.01 * CHEMICAL_ACCURACY
 
 
+@pytest.mark.slow
 def test_lithium_hydride_reaches_chemical_accuracy_in_a_small_active_space(statevector: Any) -> None:
     molecule = Molecule.of("LiH", active=(2, 3))
     exact = molecule.exact_energy()

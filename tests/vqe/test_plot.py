@@ -28,6 +28,7 @@ def drawn(draw: Any, result: VQEResult) -> Figure:
     return figure
 
 
+@pytest.mark.slow
 def test_both_figures_are_written(result: VQEResult, tmp_path: Path) -> None:
     for path in plotting.plot(result, tmp_path):
         assert path.read_bytes().startswith(b"\x89PNG")

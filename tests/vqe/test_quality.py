@@ -7,6 +7,7 @@ from conqure.workflows.vqe import MaxCut
 from conqure.workflows.vqe.quality import judge, random_graphs, summary
 
 
+@pytest.mark.slow
 def test_best_of_six_starts_solves_random_graphs(engine: Engine) -> None:
     """Four of the fixed set of 50; `python -m benchmarks` does them all."""
     found = summary(judge(random_graphs(4), engine.qpus, engine.cpus))

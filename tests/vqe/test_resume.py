@@ -55,6 +55,7 @@ def cut_short(folder: Path, share: float, torn: bytes = b"") -> int:
     return sum(json.loads(line)["kind"] == "circuit" for line in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_run_that_was_cut_goes_on_as_if_it_had_not_been(name: str, engine: Engine, tmp_path: Path) -> None:
     """For every optimiser: the same trajectory as without the cut, and no circuit that the log holds runs again."""

@@ -121,6 +121,7 @@ def test_what_the_pool_refuses_costs_nothing(pool: QPUThreadPool) -> None:
     assert budget.submit(run, bell()).result()
 
 
+@pytest.mark.slow
 def test_a_task_that_is_tried_again_counts_once(vendor: Vendor) -> None:
     with QPUThreadPool([vendor.qpu()]) as pool:
         budget, task = Budget(pool, shots=100), bell()

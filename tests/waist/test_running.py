@@ -107,6 +107,7 @@ def test_an_error_that_crossed_a_wire_keeps_kind_and_text(kind):
     assert (error.kind, str(error)) == (kind, "some words")
 
 
+@pytest.mark.slow
 def test_a_third_party_driver_is_found_and_a_broken_one_does_not_stop_the_others(tmp_path):
     """Two packages as `pip install` leaves them: modules beside a .dist-info with entry points."""
     (tmp_path / "acme_qpu.py").write_text("from qpu_executors.testing import FakeDevice\nclass Acme(FakeDevice): ...\n")

@@ -51,6 +51,7 @@ def circuits(draw):
     return n_qubits, ops
 
 
+@pytest.mark.slow
 @given(circuits())
 @settings(deadline=None, max_examples=150)
 def test_the_state_of_a_random_circuit_is_qiskits(circuit):

@@ -253,6 +253,7 @@ class TestTheKey:
         assert submissions.key_of(task) == "conqure-17f412eeea34ae00e00be319dc4da1e0"
 
 
+@pytest.mark.slow
 def test_a_thread_pool_attaches_too(vendor: Vendor) -> None:
     with QPUThreadPool([vendor.qpu()]) as pool:
         results = [pool.submit(run, TASK).result(60) for _ in range(2)]

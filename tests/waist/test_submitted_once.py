@@ -79,6 +79,7 @@ with QPUThreadPool(qpus) as pool, Dispatcher(open_store(sys.argv[2]), pool, qpus
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_works", [1, 3])
 def test_a_dispatcher_that_is_killed(vendor: Vendor, tmp_path: Path, n_works: int) -> None:
     """Works that were joined to one task are so again, and a newcomer is not among them."""

@@ -119,6 +119,7 @@ def test_who_waits_for_a_result_lends_its_thread_and_the_qpu_stays_exclusive():
     assert all(len(idents) == 25 for idents in everywhere)
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_a_lent_thread_reaches_who_waits_and_the_slot_goes_on():
     def interrupt():
         raise KeyboardInterrupt

@@ -186,6 +186,7 @@ def test_an_embedded_queue_says_how_to_get_users_and_devices(client: UserClient)
         client.add_device("ion0")
 
 
+@pytest.mark.slow
 def test_a_client_closes_itself_at_the_end_of_the_program(run_python, site: Path) -> None:
     out = run_python(
         f"""

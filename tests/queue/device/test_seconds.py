@@ -110,6 +110,7 @@ def test_a_work_that_its_owner_cancels_counts_what_it_ran(service):
     assert used(service) == pytest.approx(70, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["sweeper", "dispatcher"])
 def test_a_work_whose_holder_is_lost_counts_nothing(start, who):
     service = start(sweep_s=0.1 if who == "sweeper" else 3600.0)

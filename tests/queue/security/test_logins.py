@@ -56,6 +56,7 @@ def test_what_is_said_is_the_same_whatever_is_wrong(town: Town):
     assert len({client.post("/oauth2/token", data=form, auth=pair).text for pair in pairs}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("door", ["v1", "cognito", "web", "oauth2", "password"])
 def test_attempts_come_to_an_end(start, door: str):
     service = start(logins_per_minute=5)
@@ -87,6 +88,7 @@ def test_attempts_come_to_an_end(start, door: str):
         assert 1 <= int(refused.headers["Retry-After"]) <= 60
 
 
+@pytest.mark.slow
 def test_one_address_cannot_try_all_accounts(start):
     service = start(logins_per_minute=2)
     client = service.client()

@@ -91,6 +91,7 @@ def test_a_path_leads_nowhere_else(town: Town, urls: dict[str, str]):
         assert b"root:" not in said
 
 
+@pytest.mark.slow
 def test_a_right_is_over_after_a_while(start):
     service = start(transfer_s=1.0)
     service.device("ion0")

@@ -26,6 +26,7 @@ def test_a_user_asks_so_often_and_no_more(start) -> None:
     assert bob.get("/v1/me").status_code == 200
 
 
+@pytest.mark.slow
 def test_passwords_cannot_be_guessed_quickly(start) -> None:
     service = start(logins_per_minute=5)
     guess = {"email": "ada@lab.example", "password": "guess guess"}

@@ -112,6 +112,7 @@ def test_an_id_token_does_not_act(service: RunningService) -> None:
     assert service.client(result["AccessToken"]).get("/v1/me").status_code == 200
 
 
+@pytest.mark.slow
 def test_tokens_and_works_outlive_the_service(tmp_path) -> None:
     with running_service(tmp_path) as service:
         ada, (made, _) = service.user(), service.device("ion0")
