@@ -1,6 +1,7 @@
 """Cirq's circuits: the sampler and the translation give what `cirq.Simulator` gives."""
 
 import random
+import threading
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -150,12 +151,15 @@ def test_a_batch_is_submitted_before_anything_is_waited_for():
     with QPUThreadPool([QPU("f", "fake", 3)]) as pool:
         sampler = ConqureSampler(pool=pool)
         circuits = [cirq.Circuit(cirq.X(Q[0]) ** n, cirq.measure(Q[0], key="m")) for n in (0, 1, 0)]
-        events = []
+        events, all_sent = [], threading.Event()
+        pool.submit(all_sent.wait, 10)  # until then the QPU runs nothing else
         submit = sampler.door.submit
 
         def watched(task):
             events.append("sent")
             future = submit(task)
+            if events.count("sent") == len(circuits):
+                all_sent.set()
             wait = future.result
             future.result = lambda timeout=None: events.append("read") or wait(timeout)
             return future
