@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import logging
 import os
 import shutil
 import signal
@@ -113,7 +114,10 @@ def _command_line(process: psutil.Process) -> str:
 
 @pytest.fixture(autouse=True)
 def _nobodys_own_site(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A site file or a variable of the person who runs the tests must not decide what they see."""
+    """A site file or a variable of the person who runs the tests must not decide what they see, nor a test before."""
+    for logger in map(logging.getLogger, ("conqure", "uvicorn")):  # `conqure serve` sets them up for its process
+        for name in ("handlers", "propagate"):
+            monkeypatch.setattr(logger, name, getattr(logger, name))
     for name in [name for name in os.environ if name.startswith("CONQURE_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))

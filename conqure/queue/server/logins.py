@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from qpu_executors.errors import NotAllowed, NotLoggedIn
+from qpu_executors.errors import NotAllowed, NotLoggedIn, UnknownDevice
 
 from . import passwords
 from .accounts import DEVICE, LOGIN, PERSONAL, DeviceAccount, Session, User
@@ -114,10 +114,10 @@ async def _look_up(service: Service, claims: dict[str, Any]) -> Actor:
     if claims.get("use") != "access" or session is None or not _is_good(session):
         raise NotLoggedIn("this login was ended, or the token is over. Log in again: conqure login URL")
     if session.device:
-        devices = {device.uuid: device for device in await service.devices()}
-        device = devices.get(session.device)
-        if device is None:
-            raise NotLoggedIn("the device of this token was removed.")
+        try:
+            device = await service.device(session.device)
+        except UnknownDevice:
+            raise NotLoggedIn("the device of this token was removed.") from None
         return Actor(session.token_id, session.kind, device=device.name, device_uuid=device.uuid)
     user = await _user(service, session.user_id or "")
     if user is None or not user.is_active:

@@ -318,6 +318,8 @@ def test_other_paths_are_left_to_the_layers(doors: Ways, ada: Client, path: str)
 
 
 def test_other_routes_are_left_to_the_layers(doors: Ways, ada: Client, done: str) -> None:
+    devices = said("GET", "/v1/devices", token=ada.token)
+    until(lambda: len(set(doors.answers(devices).values())) == 1)  # new ones are listed everywhere after a second
     paths = [WORKS, f"{WORKS}?limit=0", "/v1/me", "/v1/devices", done.removesuffix("/results"), f"{done}/"]
     codes = [code(doors.answer(said("GET", path, token=ada.token))) for path in paths]
     assert codes == [200, 422, 200, 200, 200, 404]
