@@ -85,10 +85,9 @@ def test_stripping_takes_the_regions_out_of_the_tables_of_device_code(tmp_path: 
         object_file = tmp_path / ("x.o" if output else "once.o")
         return "omp_offloading_entries" in subprocess.check_output(["objdump", "-h", object_file], text=True)
 
+    assert tables()
     assert not tables("--openmpq-strip")
-    if not output:
-        assert tables()
-        assert not tables("--openmpq-strip", "-fopenmp-targets=x86_64-pc-linux-gnu")
+    assert not tables("--openmpq-strip", "-fopenmp-targets=x86_64-pc-linux-gnu")
 
 
 def test_a_compiler_that_is_none_is_named() -> None:
